@@ -1,0 +1,125 @@
+"""The start of `cgwarden serve`: refuse early, take the locks, fork the processes that must be forked first.
+
+The spawner and the guardian are forked here, while this process is single-threaded and small; only then is
+the rest imported and wired together (`cgwarden.wiring`). The order is the point of this module.
+"""
+
+import argparse
+import errno
+import fcntl
+import os
+import sys
+from collections.abc import Sequence
+from typing import Final
+
+import cgroupfs
+from cgwarden.config import Config, ConfigError, read_config
+
+EXIT_FAILED: Final = 1
+EXIT_CONFLICT: Final = 4
+EXIT_DENIED: Final = 5
+EXIT_CONFIG: Final = 78  # EX_CONFIG: a service manager must not restart us for it
+
+
+class StartRefused(Exception):
+    """The daemon cannot start here; carries the exit status, and one line that says what to do."""
+
+    def __init__(self, status: int, line: str) -> None:
+        super().__init__(line)
+        self.status = status
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run the daemon until it is told to stop; the exit statuses are those of docs/command-line.md."""
+    try:
+        config = _read_options(argv)
+        hierarchies = _require_host()
+        locks = [take_lock(directory, mode) for directory, mode in directories(config)]
+    except StartRefused as refused:
+        sys.stderr.write(f"cgwarden serve: {refused}\n")
+        return refused.status
+    try:
+        return _run(config, hierarchies)
+    finally:
+        for lock in locks:
+            os.close(lock)
+
+
+def _run(config: Config, hierarchies: cgroupfs.Hierarchies) -> int:
+    # Both are forked before any thread exists, and before the imports that would make them large.
+    from enforcer.guardian import Guardian
+    from launcher.spawner import Spawner
+
+    spawner = Spawner.start()
+    guardian = Guardian.start(config.run_dir)
+
+    from cgwarden.wiring import run_daemon
+
+    return run_daemon(config, hierarchies, spawner, guardian)
+
+
+def _read_options(argv: Sequence[str]) -> Config:
+    parser = argparse.ArgumentParser(prog="cgwarden serve", description="Run the cgwarden daemon.")
+    parser.add_argument("--config", metavar="FILE", help="TOML file (default: /etc/cgwarden/cgwarden.toml)")
+    parser.add_argument("--run-dir", metavar="DIR", help="socket and locks (default: /run/cgwarden)")
+    parser.add_argument("--state-dir", metavar="DIR", help="intent and history (default: /var/lib/cgwarden)")
+    parser.add_argument("--policy-dir", metavar="DIR", help="policies (default: /etc/cgwarden/policies.d)")
+    parser.add_argument(
+        "--listen", metavar="HOST:PORT", help='TCP address (default: 127.0.0.1:9380; "" for none)'
+    )
+    parser.add_argument(
+        "--cgroup-parent", metavar="NAME", help="parent of all containers (default: cgwarden)"
+    )
+    options = vars(parser.parse_args(argv))
+    file = options.pop("config")
+    try:
+        return read_config(file, options, os.environ)
+    except ConfigError as error:
+        raise StartRefused(EXIT_CONFIG, str(error)) from error
+
+
+def _require_host() -> cgroupfs.Hierarchies:
+    if os.geteuid() != 0:
+        raise StartRefused(EXIT_DENIED, "needs root to make cgroups and namespaces: run it with sudo")
+    try:
+        return cgroupfs.Hierarchies.read()
+    except cgroupfs.NoCgroups as error:
+        raise StartRefused(EXIT_CONFIG, str(error)) from error
+
+
+def directories(config: Config) -> tuple[tuple[str, int], ...]:
+    """The directories one daemon owns alone, and their modes; the socket's group may enter the first."""
+    return (config.run_dir, 0o750), (config.state_dir, 0o700)
+
+
+def take_lock(directory: str, mode: int) -> int:
+    """Make `directory` if needed and hold its lock for life; a stale file without a lock means nothing.
+
+    Returns:
+        the lock's descriptor; closing it, or dying, releases the lock.
+
+    Raises:
+        StartRefused: another daemon holds it (status 4), or the directory cannot be used (1).
+    """
+    path = os.path.join(directory, "lock")
+    try:
+        os.makedirs(directory, mode, exist_ok=True)
+        os.chmod(directory, mode)
+        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    except OSError as error:
+        raise StartRefused(EXIT_FAILED, f"{directory}: cannot be used: {error.strerror}") from error
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        holder = os.pread(fd, 32, 0).decode("ascii", "replace").strip()
+        os.close(fd)
+        if error.errno != errno.EWOULDBLOCK:
+            raise StartRefused(EXIT_FAILED, f"{path}: cannot be locked: {error.strerror}") from error
+        raise StartRefused(
+            EXIT_CONFLICT,
+            f"{directory} belongs to a running daemon (pid {holder or 'unknown'}): stop that one, or give "
+            "this one its own --run-dir, --state-dir and --cgroup-parent",
+        ) from error
+    os.ftruncate(fd, 0)
+    os.pwrite(fd, b"%d\n" % os.getpid(), 0)
+    return fd
