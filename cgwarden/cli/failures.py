@@ -1,0 +1,56 @@
+"""Exit codes of every way a command can fail: the one table that scripts rely on (docs: the command-line page)."""
+
+from __future__ import annotations
+
+from cgwarden.cli.options import UsageError
+from cgwarden.client import NoDaemon, Problem
+
+DONE, FAILED, USAGE, UNKNOWN, CONFLICT, DENIED, NO_DAEMON = 0, 1, 2, 3, 4, 5, 6
+TIMED_OUT, REFUSED_RUN, CANNOT_INVOKE, NOT_FOUND = 124, 125, 126, 127
+
+BY_SLUG = {
+    "bad-request": USAGE,
+    "unknown-container": UNKNOWN,
+    "name-taken": CONFLICT,
+    "not-running": CONFLICT,
+    "frozen": CONFLICT,
+    "owner-conflict": CONFLICT,
+    "below-usage": CONFLICT,
+    "conflict": CONFLICT,
+    "forbidden": DENIED,
+    "unauthorized": DENIED,
+    "timeout": TIMED_OUT,
+    "cannot-invoke": CANNOT_INVOKE,
+    "command-not-found": NOT_FOUND,
+}
+BY_STATUS = {400: USAGE, 401: DENIED, 403: DENIED, 409: CONFLICT, 422: USAGE, 504: TIMED_OUT}
+
+
+def exit_code(error: BaseException) -> int:
+    """The exit code for an error that ends a command."""
+    if isinstance(error, Problem):
+        if error.exit_code is not None:
+            return error.exit_code
+        return BY_SLUG.get(error.slug, BY_STATUS.get(error.status, FAILED))
+    if isinstance(error, UsageError):
+        return USAGE
+    if isinstance(error, NoDaemon):
+        return NO_DAEMON
+    if isinstance(error, PermissionError):
+        return DENIED
+    return TIMED_OUT if isinstance(error, TimeoutError) else FAILED
+
+
+def one_line(error: BaseException, host: str) -> str:
+    """What went wrong and what to do, in one line without control characters."""
+    if isinstance(error, Problem):
+        text = error.detail + (f" ({error.hint})" if error.hint else "")
+    elif isinstance(error, NoDaemon):
+        text = f"{error} (start one with `cgwarden serve`, or point CGWARDEN_HOST at it)"
+    elif isinstance(error, PermissionError) and not error.filename:
+        text = f"no permission to use the daemon at {host} (be root, or join the socket's group)"
+    elif isinstance(error, TimeoutError):
+        text = f"the daemon at {host} did not answer in time (is the host overloaded? `cgwarden doctor` tells)"
+    else:
+        text = str(error)
+    return "".join(char if char.isprintable() else repr(char)[1:-1] for char in " ".join(text.split()))
