@@ -1,0 +1,46 @@
+# The front door. Only python3 (3.11 or newer), git and make are needed before the first command.
+#
+#   make demo [FOR=30s] [REPORT=FILE]   real containers, policies at work, the dashboard
+#   make test                           all tests, kernel and browser included (root)
+#   make check                          format, lint, types, layers, chart
+#   make bench                          figures of this machine beside their floors
+#   make setup | ui | clean
+
+PYTHON ?= python3
+VENV := .venv/bin
+# Programs that the tests call: those of the environment, and those taken out of packages.
+TOOLS := $(CURDIR)/$(VENV):$(CURDIR)/.cache/bin
+TESTS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test check bench ui clean
+
+help:
+	@sed -n '3,/^$$/s/^# \{0,3\}//p' Makefile
+
+setup:
+	@$(PYTHON) -m tools.prepare run
+
+demo: setup
+	@$(VENV)/cgwarden demo $(if $(FOR),--for "$(FOR)") $(if $(REPORT),--report "$(REPORT)")
+
+test:
+	@$(PYTHON) -m tools.prepare test
+	@PATH="$(TOOLS):$$PATH" $(VENV)/python -m tools.npm run --silent test
+	@PATH="$(TOOLS):$$PATH" $(VENV)/python -m pytest $(TESTS)
+
+check:
+	@$(PYTHON) -m tools.prepare check
+	@PATH="$(TOOLS):$$PATH" $(VENV)/python -m tools.check
+
+bench:
+	@$(PYTHON) -m tools.prepare bench
+	@PATH="$(TOOLS):$$PATH" $(VENV)/python -m bench
+
+ui: setup
+	@$(VENV)/python hatch_build.py
+
+clean:
+	rm -rf .venv .stamps .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf web/ui/dist web/ui/node_modules build *.egg-info
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
