@@ -1,0 +1,156 @@
+"""What a test may leave behind on a kernel, as one snapshot, so that before and after can be compared.
+
+Two scopes. In CI nothing else uses the machine and everything on it counts. On a machine that others
+use at the same time only what this run can be shown to own counts: cgroup parents that the fixture
+``cgroup_parent`` named, mounts below this run's directories, links with our prefix, and processes that
+carry this run's mark in their environment.
+"""
+
+import dataclasses
+import os
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Final, NamedTuple
+
+MARK: Final = "CGWARDEN_TEST_RUN"
+PREFIXES: Final = ("cgwtest", "cgwarden")
+_GRACE_SEC: Final = 5.0
+_POLL_SEC: Final = 0.02
+# Helpers of the test tools themselves, which live as long as the run.
+_OF_THE_TOOLS: Final = ("multiprocessing.resource_tracker", "multiprocessing.forkserver")
+
+
+@dataclasses.dataclass(slots=True)
+class Scope:
+    """What counts.
+
+    Attributes:
+        everything: the whole machine is ours.
+        parents: cgroup parents that this run named.
+        directories: mounts below these are ours.
+    """
+
+    everything: bool
+    parents: set[str] = dataclasses.field(default_factory=set)
+    directories: set[str] = dataclasses.field(default_factory=set)
+
+    def owns_parent(self, name: str) -> bool:
+        """Whether a top-level cgroup of this name is this run's."""
+        return name in self.parents or (self.everything and name.startswith(PREFIXES))
+
+    def owns_mount(self, path: str) -> bool:
+        """Whether a mount there is this run's."""
+        return self.everything or any(path.startswith(top) for top in self.directories)
+
+    def owns_link(self, name: str) -> bool:
+        """Whether a network interface or a named network namespace is this run's."""
+        return self.everything or name.startswith("cgw")
+
+
+class Left(NamedTuple):
+    """Everything of ours that exists at one instant, as text that people can read."""
+
+    cgroups: frozenset[str]
+    mounts: frozenset[str]
+    namespaces: frozenset[str]
+    links: frozenset[str]
+    processes: frozenset[str]
+
+
+def read_left(scope: Scope) -> Left:
+    """The state of the kernel, as far as `scope` counts it."""
+    return Left(
+        cgroups=frozenset(_cgroups(scope)),
+        mounts=frozenset(f"{path} ({kind})" for path, kind, _ in _mounts() if scope.owns_mount(path)),
+        namespaces=frozenset(_namespaces(scope)),
+        links=frozenset(name for name in _links() if scope.owns_link(name)),
+        processes=frozenset(_processes()),
+    )
+
+
+def wait_for_no_leak(before: Left, scope: Scope) -> list[str]:
+    """What is there now and was not before; the kernel gets a moment, since much of it ends lazily."""
+    return _poll(lambda: _difference(before, read_left(scope)))
+
+
+def _poll(look: Callable[[], list[str]]) -> list[str]:
+    deadline = time.monotonic() + _GRACE_SEC
+    while (found := look()) and time.monotonic() < deadline:
+        time.sleep(_POLL_SEC)
+    return found
+
+
+def _difference(before: Left, after: Left) -> list[str]:
+    return [
+        f"{kind}: {thing}"
+        for kind, old, new in zip(Left._fields, before, after, strict=True)
+        for thing in sorted(new - old)
+    ]
+
+
+def _mounts() -> Iterator[tuple[str, str, str]]:
+    """(mount point, file system, root of the mount) of each mount that this process sees."""
+    for line in Path("/proc/self/mountinfo").read_text().splitlines():
+        left, _, right = line.partition(" - ")
+        fields = left.split()
+        yield fields[4], right.split()[0], fields[3]
+
+
+def _cgroups(scope: Scope) -> Iterator[str]:
+    for mounted_at, kind, root in _mounts():
+        if kind not in {"cgroup", "cgroup2"} or root != "/":
+            continue
+        for entry in os.scandir(mounted_at):
+            if entry.is_dir(follow_symlinks=False) and scope.owns_parent(entry.name):
+                yield from (directory for directory, _, _ in os.walk(entry.path))
+
+
+def _namespaces(scope: Scope) -> Iterator[str]:
+    named = Path("/run/netns")
+    if named.is_dir():
+        yield from (str(path) for path in named.iterdir() if scope.owns_link(path.name))
+    if scope.everything:
+        yield from {_link(pid, "ns/net") for pid in _pids()} - {""}
+
+
+def _links() -> Iterator[str]:
+    for line in Path("/proc/self/net/dev").read_text().splitlines()[2:]:
+        yield line.partition(":")[0].strip()
+
+
+def _processes() -> Iterator[str]:
+    """Our children, and whatever was started by this run and now belongs to somebody else."""
+    me = os.getpid()
+    mark = f"{MARK}={os.environ.get(MARK, '')}".encode()
+    for pid in _pids():
+        if pid == me or not (_parent(pid) == me or mark in _bytes(pid, "environ").split(b"\0")):
+            continue
+        command = _bytes(pid, "cmdline").replace(b"\0", b" ").decode(errors="replace").strip()
+        if not any(tool in command for tool in _OF_THE_TOOLS):
+            yield f"{pid} {command or 'zombie or kernel thread'}"
+
+
+def _pids() -> list[int]:
+    return [int(name) for name in os.listdir("/proc") if name.isdigit()]
+
+
+def _parent(pid: int) -> int:
+    # The name in parentheses may hold anything, so fields are counted from behind it.
+    stat = _bytes(pid, "stat").rpartition(b")")[2].split()
+    return int(stat[1]) if len(stat) > 1 else 0
+
+
+def _bytes(pid: int, file: str) -> bytes:
+    """A file of a process; empty where the process has ended meanwhile."""
+    try:
+        return Path("/proc", str(pid), file).read_bytes()
+    except (FileNotFoundError, ProcessLookupError, PermissionError):
+        return b""
+
+
+def _link(pid: int, file: str) -> str:
+    try:
+        return os.readlink(f"/proc/{pid}/{file}")
+    except (FileNotFoundError, ProcessLookupError, PermissionError):
+        return ""

@@ -1,0 +1,68 @@
+"""The leak check itself: a check that never fails proves nothing."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests import leaks
+from tests.leaks import Scope, read_left
+
+
+@pytest.fixture
+def no_grace(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(leaks, "_GRACE_SEC", 0.0)
+
+
+@pytest.mark.kernel
+def test_a_cgroup_that_is_left_is_found_in_its_hierarchy(cgroup_parent: str, leak_scope: Scope, no_grace: None) -> None:
+    before = read_left(leak_scope)
+    directory = _mount_of("pids") / cgroup_parent
+    directory.mkdir()
+
+    found = leaks.wait_for_no_leak(before, leak_scope)
+
+    directory.rmdir()
+    assert f"cgroups: {directory}" in found
+
+
+def test_a_process_that_is_left_is_found_by_its_parent(leak_scope: Scope, no_grace: None) -> None:
+    before = read_left(leak_scope)
+    child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+
+    found = leaks.wait_for_no_leak(before, leak_scope)
+
+    child.communicate(b"\n")
+    assert any(f"processes: {child.pid} " in line for line in found)
+
+
+def test_a_process_that_outlived_its_parent_is_found_by_its_mark(leak_scope: Scope, no_grace: None) -> None:
+    before = read_left(leak_scope)
+    script = "sleep 60 >/dev/null 2>&1 & echo $!"
+    orphan = int(subprocess.run(["sh", "-c", script], capture_output=True, text=True, check=True).stdout)
+
+    found = leaks.wait_for_no_leak(before, leak_scope)
+
+    subprocess.run(["kill", str(orphan)], check=True)
+    assert any(f"processes: {orphan} " in line for line in found)
+
+
+def test_what_was_there_before_is_no_leak(leak_scope: Scope) -> None:
+    assert leaks.wait_for_no_leak(read_left(leak_scope), leak_scope) == []
+
+
+def test_on_a_shared_machine_the_cgroups_of_other_runs_do_not_count() -> None:
+    scope = Scope(everything=False, parents={"cgwtest-0123abcd"})
+
+    assert scope.owns_parent("cgwtest-0123abcd")
+    assert not scope.owns_parent("cgwtest-89efabcd")
+    assert not scope.owns_parent("cgwarden")
+
+
+def _mount_of(controller: str) -> Path:
+    for line in Path("/proc/self/mountinfo").read_text().splitlines():
+        left, _, right = line.partition(" - ")
+        if controller in right.split()[-1].split(","):
+            return Path(left.split()[4])
+    pytest.skip(f"no hierarchy with {controller} on this kernel")
