@@ -107,7 +107,9 @@ def busybox_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in ("bin", "etc", "proc", "dev", "sys", "tmp", "root", "var"):
         (root / name).mkdir()
     (root / "tmp").chmod(0o1777)
-    (root / "etc" / "passwd").write_text("root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/false\n")
+    (root / "etc" / "passwd").write_text(
+        "root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/false\n"
+    )
     (root / "etc" / "group").write_text("root:x:0:\nnogroup:x:65534:\n")
     shutil.copy(busybox, root / "bin" / "busybox")
     names = subprocess.run([busybox, "--list"], capture_output=True, text=True, check=True).stdout.split()

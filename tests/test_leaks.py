@@ -16,7 +16,9 @@ def no_grace(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.kernel
-def test_a_cgroup_that_is_left_is_found_in_its_hierarchy(cgroup_parent: str, leak_scope: Scope, no_grace: None) -> None:
+def test_a_cgroup_that_is_left_is_found_in_its_hierarchy(
+    cgroup_parent: str, leak_scope: Scope, no_grace: None
+) -> None:
     before = read_left(leak_scope)
     directory = _mount_of("pids") / cgroup_parent
     directory.mkdir()

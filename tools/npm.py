@@ -1,4 +1,4 @@
-"""``.venv/bin/python -m tools.npm ARG …``: npm in web/ui, on the Node that the build of the dashboard uses."""
+"""``.venv/bin/python -m tools.npm ARG …``: npm in web/ui, on the Node that builds the dashboard."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""``python -m tools.check [NAME …]``: run the checks two at a time, a line each, and show what a failed one said."""
+"""``python -m tools.check [NAME …]``: the checks, two at a time, a line each, and what a failed one said."""
 
 import concurrent.futures
 import os
@@ -33,7 +33,10 @@ class Outcome(NamedTuple):
 # The slowest first: the others fill the second core beside it.
 CHECKS: Final = (
     Check("types", (f"{_BIN}/mypy", *_TYPED, "hatch_build.py")),
-    Check("chart and layers", (sys.executable, "-m", "pytest", "-q", "tests/charts", "tests/test_architecture.py")),
+    Check(
+        "chart and layers",
+        (sys.executable, "-m", "pytest", "-q", "tests/charts", "tests/test_architecture.py"),
+    ),
     Check("dashboard types", (sys.executable, "-m", "tools.npm", "run", "--silent", "check")),
     Check("lint", (f"{_BIN}/ruff", "check", ".")),
     Check("format", (f"{_BIN}/ruff", "format", "--check", ".")),
@@ -70,7 +73,9 @@ def _run(check: Check) -> Outcome:
 
 
 def _tell(outcome: Outcome) -> Outcome:
-    print(f"{outcome.check.name:20} {'ok' if outcome.passed else 'FAILED'}  {outcome.seconds:.1f} s", flush=True)
+    print(
+        f"{outcome.check.name:20} {'ok' if outcome.passed else 'FAILED'}  {outcome.seconds:.1f} s", flush=True
+    )
     return outcome
 
 

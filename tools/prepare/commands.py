@@ -11,12 +11,15 @@ from tools.prepare.steps import ROOT, SetupFailed
 
 _NO_NETWORK: Final = re.compile(
     r"Temporary failure (in name resolution|resolving)|Could not resolve|Name or service not known"
-    r"|Failed to establish a new connection|Network is unreachable|EAI_AGAIN|ENOTFOUND|Cannot initiate the connection"
+    r"|Failed to establish a new connection|Network is unreachable|EAI_AGAIN|ENOTFOUND"
+    r"|Cannot initiate the connection"
 )
 _SAID: Final = re.compile(r"^(E:|ERROR:|npm error|error:|Error:|error TS)", re.IGNORECASE)
 
 
-def call(command: Sequence[str | Path], log: Path, *, cwd: Path = ROOT, env: Mapping[str, str] | None = None) -> None:
+def call(
+    command: Sequence[str | Path], log: Path, *, cwd: Path = ROOT, env: Mapping[str, str] | None = None
+) -> None:
     """Run `command` to its end; SetupFailed with the program's own words where it fails."""
     with log.open("a") as output:
         try:
@@ -30,7 +33,9 @@ def call(command: Sequence[str | Path], log: Path, *, cwd: Path = ROOT, env: Map
                 check=False,
             )
         except FileNotFoundError as e:
-            raise SetupFailed(f"{command[0]} is not on this machine: this set-up is for Debian 12 and 13") from e
+            raise SetupFailed(
+                f"{command[0]} is not on this machine: this set-up is for Debian 12 and 13"
+            ) from e
     if result.returncode != 0:
         raise SetupFailed(f"{Path(command[0]).name} failed: {_why(log)} (see {log.relative_to(ROOT)})")
 

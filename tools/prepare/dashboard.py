@@ -1,4 +1,4 @@
-"""The dashboard's files: built by hatch_build.py (which finds a Node), and the packages that its tests need."""
+"""The dashboard's files, built by hatch_build.py (which finds a Node), and what its tests need."""
 
 from pathlib import Path
 from typing import Final

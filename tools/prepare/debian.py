@@ -32,7 +32,12 @@ def extract(package: str, member: str, target: Path, log: Path) -> None:
     update_lists(log)
     with tempfile.TemporaryDirectory(dir=STAMPS) as scratch:
         # root's downloads are given to the user _apt, who may not enter our directories.
-        call(["apt-get", "download", "-q", "-o", "APT::Sandbox::User=root", package], log, cwd=Path(scratch), env=_QUIET)
+        call(
+            ["apt-get", "download", "-q", "-o", "APT::Sandbox::User=root", package],
+            log,
+            cwd=Path(scratch),
+            env=_QUIET,
+        )
         archive = next(Path(scratch).glob("*.deb"))
         call(["dpkg-deb", "-x", archive, Path(scratch, "root")], log)
         target.parent.mkdir(parents=True, exist_ok=True)

@@ -10,9 +10,7 @@ _UI_SOURCES: Final = ("web/ui", "hatch_build.py")
 
 _RUN: Final = (
     Step("Debian packages", (), python.install_venv_module, python.can_make_venv),
-    Step(
-        "Python environment", (), python.make_venv, python.VENV_PYTHON.exists, version=python.INTERPRETER
-    ),
+    Step("Python environment", (), python.make_venv, python.VENV_PYTHON.exists, version=python.INTERPRETER),
     Step(
         "Python packages",
         ("requirements/dev.txt",),
@@ -43,7 +41,9 @@ _TEST: Final = (
     Step("promtool", (), binaries.fetch_promtool, binaries.has_promtool),
 )
 _BENCH: Final = (
-    Step("Bench packages", (), binaries.install_bench_packages, lambda: not binaries.missing_bench_packages()),
+    Step(
+        "Bench packages", (), binaries.install_bench_packages, lambda: not binaries.missing_bench_packages()
+    ),
 )
 
 

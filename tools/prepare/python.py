@@ -1,4 +1,4 @@
-"""The Python environment ``.venv/``: made by the machine's own interpreter, filled from the hash-locked list."""
+"""The Python environment ``.venv/``: made by the machine's interpreter, filled from the locked list."""
 
 import importlib.util
 import subprocess

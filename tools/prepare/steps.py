@@ -81,7 +81,9 @@ def _run(step: Step, title: str) -> None:
     with Progress(title, log) as progress:
         step.run(log)
         if not step.holds():
-            raise SetupFailed(f"{step.name}: finished, but its result is not there (see {log.relative_to(ROOT)})")
+            raise SetupFailed(
+                f"{step.name}: finished, but its result is not there (see {log.relative_to(ROOT)})"
+            )
         progress.finish(f"{time.monotonic() - started:.0f} s")
     (STAMPS / step.slug).write_text(key)
 
