@@ -97,6 +97,24 @@ class Response:
         return taken
 
 
+class Pending:
+    """A request that has been sent; its answer is read later, so that two can wait at once."""
+
+    def __init__(self, host: str, connection: _socket.socket) -> None:
+        self._host = host
+        self._connection = connection
+
+    def answer(self) -> Response:
+        """Wait for the answer's head; raises Problem where the daemon said no."""
+        try:
+            response = Response(self._connection)
+        except ConnectionResetError:
+            raise NoDaemon(f"the daemon at {self._host} hung up before it answered") from None
+        if response.status >= 400:
+            raise Problem(response.status, _problem_document(response))
+        return response
+
+
 class Daemon:
     """The daemon at `host` (`unix:///path`), else at $CGWARDEN_HOST, else at the default socket."""
 
@@ -105,6 +123,30 @@ class Daemon:
         scheme, _, self.socket_path = self.host.partition("://")
         if scheme != "unix" or not self.socket_path.startswith("/"):
             raise NoDaemon(f"CGWARDEN_HOST is {self.host!r}: it must look like {DEFAULT_HOST}")
+
+    def send(
+        self,
+        method: str,
+        path: str,
+        body: object = None,
+        *,
+        query: Mapping[str, object] | None = None,
+        accept: str = "application/json",
+        timeout_sec: float | None = DEFAULT_TIMEOUT_SEC,
+    ) -> Pending:
+        """Send one request and do not wait for the answer; `timeout_sec` bounds each silence, None never."""
+        payload = b"" if body is None else json.dumps(body).encode()
+        head = [f"{method} {path}{_query(query or {})} HTTP/1.1", "Host: localhost", "Connection: close"]
+        head += [f"Accept: {accept}", f"Content-Length: {len(payload)}"]
+        if body is not None:
+            head.append("Content-Type: application/json")
+        connection = self._connect(timeout_sec)
+        try:
+            connection.sendall("\r\n".join([*head, "", ""]).encode() + payload)
+        except (BrokenPipeError, ConnectionResetError):
+            connection.close()
+            raise NoDaemon(f"the daemon at {self.host} hung up before it answered") from None
+        return Pending(self.host, connection)
 
     def open(
         self,
@@ -116,24 +158,8 @@ class Daemon:
         accept: str = "application/json",
         timeout_sec: float | None = DEFAULT_TIMEOUT_SEC,
     ) -> Response:
-        """Send one request and return its answer, body unread; `timeout_sec` bounds each silence, None never.
-
-        Raises NoDaemon, Problem, or TimeoutError.
-        """
-        payload = b"" if body is None else json.dumps(body).encode()
-        head = [f"{method} {path}{_query(query or {})} HTTP/1.1", "Host: localhost", "Connection: close"]
-        head += [f"Accept: {accept}", f"Content-Length: {len(payload)}"]
-        if body is not None:
-            head.append("Content-Type: application/json")
-        connection = self._connect(timeout_sec)
-        try:
-            connection.sendall("\r\n".join([*head, "", ""]).encode() + payload)
-            response = Response(connection)
-        except (BrokenPipeError, ConnectionResetError):
-            raise NoDaemon(f"the daemon at {self.host} hung up before it answered") from None
-        if response.status >= 400:
-            raise Problem(response.status, _problem_document(response))
-        return response
+        """One request and the head of its answer, body unread. Raises NoDaemon, Problem, or TimeoutError."""
+        return self.send(method, path, body, query=query, accept=accept, timeout_sec=timeout_sec).answer()
 
     def call(
         self,

@@ -77,6 +77,7 @@ class Verb:
         action: Callable[[Args], int],
         *,
         options: Sequence[Option] = (),
+        hidden: Sequence[Option] = (),
         words: tuple[int, int | None] = (0, 0),
         command: bool = False,
         more: str = "",
@@ -85,6 +86,8 @@ class Verb:
         self.summary = summary
         self.action = action
         self.options = (*options, HELP)
+        self.hidden = hidden
+        """Flags that are understood and not shown, such as docker's that are still to come."""
         self.least, self.most = words
         self.command = command
         """Whether the words end in a program's own arguments, which are taken as they are."""
@@ -92,7 +95,7 @@ class Verb:
 
     def parse(self, argv: Sequence[str]) -> Args:
         """Read the command line after the verb; UsageError says what is wrong and what would work."""
-        by_name = {name: option for option in self.options for name in option.names}
+        by_name = {name: option for option in (*self.options, *self.hidden) for name in option.names}
         args = Args({}, [], {})
         rest = iter(argv)
         for text in rest:
@@ -120,8 +123,8 @@ class Verb:
         groups: dict[str, list[Option]] = {}
         for option in self.options:
             groups.setdefault(option.group, []).append(option)
-        for title in sorted(groups, key=lambda title: title == "Options"):
-            parts += ["", bold(f"{title}:"), *(_help_line(option) for option in groups[title])]
+        for title, options in groups.items():
+            parts += ["", bold(f"{title}:"), *(_help_line(option) for option in options)]
         if self.more:
             parts += ["", self.more.strip("\n")]
         return "\n".join(parts)
@@ -161,7 +164,7 @@ def _known(spelling: str, by_name: dict[str, Option]) -> Option:
         return HELP
     if option is None:
         near = closest(spelling, list(by_name)) if len(spelling) > 2 else None
-        raise UsageError(f"unknown option {spelling}" + (f" (did you mean {near}?)" if near else "; see --help"))
+        raise UsageError(f"unknown option {spelling} " + (f"(did you mean {near}?)" if near else "(--help lists them)"))
     return option
 
 
