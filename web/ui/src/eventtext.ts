@@ -1,0 +1,97 @@
+// What happened, in words: each event has a short title, the change it made, and who did it. Charts, tables and the
+// log all take their text from here.
+
+import { limit } from "./format";
+import type { EventRecord } from "./wire";
+
+export type Tone = "quiet" | "policy" | "operator" | "cold" | "bad";
+
+const TITLES: Record<string, string> = {
+  "container.create": "created",
+  "container.start": "started",
+  "container.exit": "exited",
+  "container.oom": "out of memory",
+  "container.remove": "removed",
+  "container.adopt": "adopted",
+  "container.freeze": "frozen",
+  "container.thaw": "thawed",
+  "limit.change": "limit changed",
+  "limit.drift": "limit drifted",
+  "policy.action": "policy acted",
+  "policy.state": "policy state",
+  "daemon.start": "daemon started",
+  "daemon.stop": "daemon stopped",
+  note: "note",
+};
+
+export interface Change {
+  field: string;
+  before: string;
+  after: string;
+}
+
+export function eventTitle(event: EventRecord): string {
+  return TITLES[event.type] ?? event.type.replace(/^container\./, "").replaceAll(/[._]/g, " ");
+}
+
+export function eventTone(event: EventRecord): Tone {
+  if (event.type === "container.oom" || event.type === "limit.drift") return "bad";
+  if (event.type === "container.freeze" || event.type === "container.thaw") return "cold";
+  if (event.actor.kind === "policy") return "policy";
+  if (event.actor.kind === "operator") return "operator";
+  return "quiet";
+}
+
+export function actorText(actor: { kind: string; name: string }): string {
+  return actor.name && actor.name !== actor.kind ? `${actor.kind} ${actor.name}` : actor.kind;
+}
+
+/** A field's name as people say it: memory_max_bytes is "memory max". */
+export function fieldTitle(field: string): string {
+  return field.replace(/_(bytes|cores|usec|fraction)$/, "").replaceAll("_", " ");
+}
+
+/** What the event changed: one line per field whose value differs. */
+export function changes(event: Pick<EventRecord, "before" | "after">): Change[] {
+  const before = asFields(event.before);
+  const after = asFields(event.after);
+  const names = new Set([...Object.keys(before), ...Object.keys(after)]);
+  return [...names]
+    .filter((name) => JSON.stringify(before[name]) !== JSON.stringify(after[name]))
+    .map((name) => ({ field: name, before: limit(name, before[name]), after: limit(name, after[name]) }));
+}
+
+function asFields(value: unknown): Record<string, unknown> {
+  if (value == null) return {};
+  if (typeof value === "object" && !Array.isArray(value)) return value as Record<string, unknown>;
+  return { "": value };
+}
+
+export function changeText(change: Change): string {
+  const title = change.field === "" ? "" : `${fieldTitle(change.field)} `;
+  return `${title}${change.before} → ${change.after}`;
+}
+
+/** One line for a table: the change where there is one, else the title. */
+export function eventLine(event: EventRecord): string {
+  const first = changes(event)[0];
+  if (first && event.type === "limit.change") return changeText(first);
+  return eventTitle(event);
+}
+
+/** Spans in which the container was frozen, from its freeze and thaw events; an open one has no end. */
+export function frozenSpans(events: readonly EventRecord[], at: (e: EventRecord) => number | null): [number, number | null][] {
+  const spans: [number, number | null][] = [];
+  let since: number | null = null;
+  for (const event of [...events].sort((a, b) => a.id - b.id)) {
+    if (event.type === "container.freeze") since ??= at(event);
+    const ends = event.type === "container.thaw" || event.type === "container.exit";
+    if (!ends) continue;
+    const until = at(event);
+    // A thaw without its freeze: the freeze is older than the events that we have.
+    if (until !== null && (since !== null || event.type === "container.thaw")) spans.push([since ?? -Infinity, until]);
+    since = null;
+  }
+  if (since !== null) spans.push([since, null]);
+  return spans;
+}
