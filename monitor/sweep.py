@@ -1,0 +1,171 @@
+"""One sweep: every container read once, under one stamp; what fails is counted, and the sweep goes on."""
+
+from __future__ import annotations
+
+import errno
+import re
+import resource
+import time
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from cgroupfs import Cgroup, CgroupError, CgroupGone
+from monitor.sample import ContainerSource, Observation, SweepCost, Watched
+from monitor.tracked import Tracked
+
+WARM_TICKS: Final = 5
+COLD_TICKS: Final = 60
+FILES_EACH: Final = 10  # the most that a container's hot files need
+SHARE_FOR_HOT: Final = 0.55  # of all descriptors; the rest is for cgroup directories, sockets, logs
+LEAST_FDS: Final = 64
+
+
+def default_max_fds() -> int:
+    """How many descriptors the hot files may keep, by this process's limit."""
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return max(LEAST_FDS, int(soft * SHARE_FOR_HOT))
+
+
+@dataclass(frozen=True, slots=True)
+class Swept:
+    """What one sweep saw, and who was gone."""
+
+    containers: Mapping[str, Observation]
+    gone: tuple[Observation, ...]
+    cost: SweepCost
+
+
+class Sweep:
+    """Reads the containers of a source. Used by one thread."""
+
+    def __init__(
+        self,
+        source: ContainerSource,
+        max_fds: int | None = None,
+        *,
+        warm_ticks: int = WARM_TICKS,
+        cold_ticks: int = COLD_TICKS,
+    ) -> None:
+        """`max_fds`: descriptors to keep between sweeps; beyond it files are opened and closed each time."""
+        self._source = source
+        self._max_fds = default_max_fds() if max_fds is None else max_fds
+        self._warm_ticks, self._cold_ticks = warm_ticks, cold_ticks
+        self._tracked: dict[str, Tracked] = {}
+        self._listed: Sequence[Watched] | None = None  # what the source said last, once all of it is tracked
+        self._removed: dict[str, Cgroup] = {}  # gone, yet still listed
+        self._kept_fds = 0
+        self._serial = 0
+        self._errors: Counter[str] = Counter()
+        self._gone: list[Observation] = []
+
+    def run(self, tick: int, taken_at: float, wall_time: float, refresh: Collection[str] = ()) -> Swept:
+        """One sweep; limits and slow numbers of the containers in `refresh` are read as well."""
+        wall, cpu = time.perf_counter(), time.thread_time()
+        self._errors, self._gone = Counter(), []
+        self._follow_source()
+        for name, tracked in tuple(self._tracked.items()):
+            turn = tick + tracked.serial
+            try:
+                if turn % self._warm_ticks == 0 or tracked.sample is None or name in refresh:
+                    self._read_slow_rounds(tracked, taken_at, turn % self._cold_ticks == 0 or name in refresh)
+                tracked.read(taken_at, wall_time)
+            except CgroupGone:
+                self._drop(name, gone=True)
+            except (CgroupError, OSError) as error:
+                self._errors[reason_of(error)] += 1
+                tracked.stale = True
+        observed = {name: seen for name, tracked in self._tracked.items() if (seen := tracked.observe())}
+        unkept = sum(not tracked.kept for tracked in self._tracked.values())
+        spent_wall, spent_cpu = time.perf_counter() - wall, time.thread_time() - cpu
+        cost = SweepCost(spent_wall, spent_cpu, self._kept_fds, unkept, dict(self._errors))
+        return Swept(observed, tuple(self._gone), cost)
+
+    def close(self) -> None:
+        """Let go of all descriptors."""
+        for name in tuple(self._tracked):
+            self._drop(name, gone=False)
+
+    def _read_slow_rounds(self, tracked: Tracked, taken_at: float, cold: bool) -> None:
+        """What is read now and then; a failure here must not hide the numbers of the hot round."""
+        try:
+            if cold or tracked.limits is None:
+                tracked.read_limits()
+            tracked.read_slow(taken_at)
+        except CgroupGone:
+            raise
+        except (CgroupError, OSError) as error:
+            self._errors[reason_of(error)] += 1
+
+    def _follow_source(self) -> None:
+        """Take up what is new, let go of what is no longer listed, keep the files of those that now fit."""
+        listed = self._source.containers()
+        if listed is self._listed:  # the very same list
+            return
+        running = {watched.name: watched for watched in listed if watched.cgroup is not None}
+        for name in self._tracked.keys() - running.keys():
+            self._drop(name, gone=True)
+        self._removed = {name: cgroup for name, cgroup in self._removed.items() if name in running}
+        complete = [self._follow(watched) for watched in running.values()]
+        self._keep_those_that_fit()
+        self._listed = listed if all(complete) else None
+
+    def _follow(self, watched: Watched) -> bool:
+        """Track this container; False if it has to be tried again."""
+        cgroup, tracked = watched.cgroup, self._tracked.get(watched.name)
+        if cgroup is None or self._removed.get(watched.name) is cgroup:
+            return True
+        if tracked is not None:
+            if tracked.cgroup is cgroup or tracked.inode == cgroup.inode:
+                tracked.renew(watched, cgroup)
+                return True
+            self._drop(watched.name, gone=True)
+        return self._take_up(watched, cgroup)
+
+    def _take_up(self, watched: Watched, cgroup: Cgroup) -> bool:
+        self._serial += 1
+        keep = self._kept_fds + FILES_EACH <= self._max_fds
+        try:
+            tracked = Tracked(watched, cgroup, self._serial, keep)
+        except CgroupGone:
+            self._removed[watched.name] = cgroup
+            self._errors["gone"] += 1
+            return True
+        except (CgroupError, OSError) as error:
+            self._errors[reason_of(error)] += 1
+            return False
+        self._tracked[watched.name] = tracked
+        self._kept_fds += tracked.fds
+        return True
+
+    def _keep_those_that_fit(self) -> None:
+        for tracked in self._tracked.values():
+            if self._kept_fds + FILES_EACH > self._max_fds:
+                return
+            if not tracked.kept:
+                self._try_to_keep(tracked)
+
+    def _try_to_keep(self, tracked: Tracked) -> None:
+        try:
+            tracked.keep_files()
+        except (CgroupError, OSError) as error:
+            self._errors[reason_of(error)] += 1
+        self._kept_fds += tracked.fds
+
+    def _drop(self, name: str, *, gone: bool) -> None:
+        tracked = self._tracked.pop(name)
+        self._kept_fds -= tracked.fds
+        tracked.close()
+        if not gone:
+            return
+        self._removed[name] = tracked.cgroup
+        if seen := tracked.observe():
+            self._gone.append(seen)
+
+
+def reason_of(error: CgroupError | OSError) -> str:
+    """A short fixed word for a counter: ``parse_error``, ``enodev``, ..."""
+    if isinstance(error, OSError):
+        return errno.errorcode.get(error.errno or 0, "os_error").lower()
+    return re.sub(r"(?<!^)(?=[A-Z])", "_", type(error).__name__).lower()

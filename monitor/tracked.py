@@ -1,0 +1,136 @@
+"""One container between sweeps: its kept files, its last sample, and the rounds of its slow numbers."""
+
+from __future__ import annotations
+
+from cgroupfs import Cgroup, HotFiles, HotStats, InterfaceCounters, Limits, SlowStats, read_net
+from monitor.sample import Observation, Sample, Watched
+from monitor.usage import NOTHING_YET, Usage, usage_of
+
+SHARED_NETWORK = "host"  # interfaces that are not the container's own: never attributed to it
+# NamedTuple's own constructor costs twice as much, a thousand times a second.
+make = tuple.__new__
+
+
+class Tracked:
+    """A container that is being read. Used by the sweep thread alone."""
+
+    __slots__ = (
+        "_hot",
+        "_hot_stats",
+        "_net",
+        "_net_taken_at",
+        "_quiet",
+        "_slow",
+        "cgroup",
+        "inode",
+        "kept",
+        "limits",
+        "sample",
+        "serial",
+        "stale",
+        "usage",
+        "watched",
+    )
+
+    def __init__(self, watched: Watched, cgroup: Cgroup, serial: int, keep: bool) -> None:
+        """Open the hot files, for good if `keep`; `CgroupGone` or OSError if they cannot be.
+
+        `serial` spreads the slow rounds of all containers over the ticks.
+        """
+        self._hot = HotFiles(cgroup, keep=keep)
+        self._hot_stats: HotStats | None = None
+        self._net: tuple[InterfaceCounters, ...] | None = None
+        self._net_taken_at: float | None = None
+        self._slow: SlowStats | None = None
+        self._quiet = False
+        self.cgroup = cgroup
+        self.inode = cgroup.inode
+        self.kept = keep
+        self.limits: Limits | None = None
+        self.sample: Sample | None = None
+        self.serial = serial
+        self.stale = False
+        self.usage: Usage = NOTHING_YET
+        self.watched = watched
+
+    @property
+    def fds(self) -> int:
+        """Descriptors kept between sweeps."""
+        return self._hot.fds
+
+    def renew(self, watched: Watched, cgroup: Cgroup) -> None:
+        """The same cgroup under another handle, or other words about it."""
+        self.watched = watched
+        if cgroup is not self.cgroup:
+            self.cgroup = cgroup
+            if not self.kept:
+                self._hot = HotFiles(cgroup, keep=False)
+
+    def keep_files(self) -> None:
+        """Open for good what was opened and closed each time."""
+        hot = HotFiles(self.cgroup, keep=True)
+        self._hot.close()
+        self._hot, self.kept = hot, True
+
+    def read_limits(self) -> None:
+        """The cold round: limits change when somebody writes them."""
+        self.limits = self.cgroup.read_limits()
+        self._quiet = False
+
+    def read_slow(self, taken_at: float) -> None:
+        """The warm round: peaks, failure counts, NUMA, freezer state, and the network."""
+        self._slow = self.cgroup.read_slow()
+        self._quiet = False
+        if self.watched.network == SHARED_NETWORK or self.watched.pid is None:
+            self._net, self._net_taken_at = None, None
+        else:
+            self._net, self._net_taken_at = read_net(self.watched.pid), taken_at
+
+    def read(self, taken_at: float, wall_time: float) -> None:
+        """The hot round: a sample, and the usage since the one before."""
+        hot = self._hot.read()
+        same = hot == self._hot_stats
+        sample: Sample = make(
+            Sample,
+            (
+                self.watched.name,
+                self.inode,
+                taken_at,
+                wall_time,
+                *hot,
+                self._net,
+                self._net_taken_at,
+                self._slow,
+            ),
+        )
+        # Nothing moved in two ticks: the rates are 0 as they were, and the same object makes one run in the
+        # history.
+        if not (same and self._quiet):
+            usage = usage_of(self.sample, sample, self.limits, self.usage)
+            self._quiet = same
+            if usage != self.usage:
+                self.usage = usage
+        self._hot_stats = hot
+        self.sample = sample
+        self.stale = False
+
+    def observe(self) -> Observation | None:
+        """What is known; None before the first sample."""
+        if self.sample is None or self.limits is None or self._slow is None:
+            return None
+        watched = self.watched
+        return make(
+            Observation,
+            (
+                self.sample,
+                self.usage,
+                self.limits,
+                self._slow.freezer,
+                watched.labels,
+                watched.klass,
+                self.stale,
+            ),
+        )
+
+    def close(self) -> None:
+        self._hot.close()
