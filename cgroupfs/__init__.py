@@ -1,0 +1,71 @@
+"""The only code that reads and writes cgroup files; above it nothing tells v1 from v2.
+
+Start with `Hierarchies.read()`, which gives `Cgroup`s; all that can go wrong is a `CgroupError` with one clear line.
+"""
+
+from cgroupfs.blkio import DeviceIo, IoLimit, IoStat
+from cgroupfs.cgroup import Cgroup, SlowStats
+from cgroupfs.cpu import CpuStat
+from cgroupfs.devices import DeviceRule
+from cgroupfs.errors import (
+    BadLimit,
+    CgroupError,
+    CgroupGone,
+    FreezeTimeout,
+    NoCgroups,
+    NotOffered,
+    ParseError,
+    Refused,
+)
+from cgroupfs.files import ControlDir
+from cgroupfs.hierarchies import Hierarchies, HierarchyReport
+from cgroupfs.hot import HotFiles, HotStats
+from cgroupfs.hugetlb import HugetlbStat
+from cgroupfs.limits import LIMIT_FIELDS, Limits
+from cgroupfs.memory import MemoryStat
+from cgroupfs.net import InterfaceCounters, NetNamespace, read_net
+from cgroupfs.numa import NumaBytes
+from cgroupfs.pids import PidsStat
+from cgroupfs.pressure import PressureStat, Psi, read_host_pressure
+from cgroupfs.values import UNLIMITED, Limit, Unlimited
+from cgroupfs.writes import Write, Written
+
+__all__ = [
+    "LIMIT_FIELDS",
+    "UNLIMITED",
+    "BadLimit",
+    "Cgroup",
+    "CgroupError",
+    "CgroupGone",
+    "ControlDir",
+    "CpuStat",
+    "DeviceIo",
+    "DeviceRule",
+    "FreezeTimeout",
+    "Hierarchies",
+    "HierarchyReport",
+    "HotFiles",
+    "HotStats",
+    "HugetlbStat",
+    "InterfaceCounters",
+    "IoLimit",
+    "IoStat",
+    "Limit",
+    "Limits",
+    "MemoryStat",
+    "NetNamespace",
+    "NoCgroups",
+    "NotOffered",
+    "NumaBytes",
+    "ParseError",
+    "PidsStat",
+    "PressureStat",
+    "Psi",
+    "Refused",
+    "SlowStats",
+    "Unlimited",
+    "Write",
+    "Written",
+    "read_host_pressure",
+    "read_net",
+]

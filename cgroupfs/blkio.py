@@ -1,0 +1,266 @@
+"""Disk traffic, weight and throttles, per device: controller ``blkio``, called ``io`` in the unified tree.
+
+v1 counts what passes the throttle layer, without background writeback.
+Documentation/admin-guide/cgroup-v1/blkio-controller.rst and cgroup-v2.rst, "IO".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, NamedTuple
+
+from cgroupfs.errors import BadLimit, NotOffered, ParseError
+from cgroupfs.host import Host
+from cgroupfs.statistic import Dirs, Source
+from cgroupfs.values import UNLIMITED, Limit, parse_int
+from cgroupfs.wishes import Wanted, check_limit, check_whole, is_lifted
+from cgroupfs.writes import Write
+
+WEIGHTS: Final = (1, 1000)
+DEFAULT_WEIGHT: Final = 100
+MOST_BYTES_PER_SEC: Final = (1 << 63) - 1
+MOST_PER_SEC: Final = (1 << 32) - 1  # above it the kernel keeps the low 32 bits: 5e9 becomes 705032704
+
+
+class DeviceIo(NamedTuple):
+    """Traffic of one device, named ``major:minor``."""
+
+    device: str
+    read_bytes: int
+    write_bytes: int
+    reads: int
+    writes: int
+    discard_bytes: int | None
+
+
+class IoStat(NamedTuple):
+    """Traffic per device; the properties are sums over the devices."""
+
+    devices: tuple[DeviceIo, ...]
+
+    @property
+    def read_bytes(self) -> int:
+        return sum([device.read_bytes for device in self.devices])
+
+    @property
+    def write_bytes(self) -> int:
+        return sum([device.write_bytes for device in self.devices])
+
+    @property
+    def reads(self) -> int:
+        return sum([device.reads for device in self.devices])
+
+    @property
+    def writes(self) -> int:
+        return sum([device.writes for device in self.devices])
+
+
+@dataclass(frozen=True, slots=True)
+class IoLimit:
+    """Throttles of one device."""
+
+    read_bytes_per_sec: Limit = UNLIMITED
+    write_bytes_per_sec: Limit = UNLIMITED
+    reads_per_sec: Limit = UNLIMITED
+    writes_per_sec: Limit = UNLIMITED
+
+
+THROTTLE_FILES: Final[Mapping[str, str]] = {
+    "read_bytes_per_sec": "blkio.throttle.read_bps_device",
+    "write_bytes_per_sec": "blkio.throttle.write_bps_device",
+    "reads_per_sec": "blkio.throttle.read_iops_device",
+    "writes_per_sec": "blkio.throttle.write_iops_device",
+}
+
+Operations = dict[str, tuple[int, int, int | None]]
+_NO_OPERATIONS: Final = (0, 0, None)
+
+
+def parse_operations(raw: bytes) -> Operations:
+    """v1 ``blkio.throttle.io_*_recursive``: device -> (Read, Write, Discard); the last line is a bare total."""
+    by_device: dict[bytes, dict[bytes, bytes]] = {}
+    for line in raw.splitlines():
+        words = line.split()
+        if len(words) == 3:
+            by_device.setdefault(words[0], {})[words[1]] = words[2]
+        elif len(words) != 2 or words[0] != b"Total":
+            raise ParseError("blkio.throttle", repr(line[:80]))
+    try:
+        return {
+            device.decode("ascii"): (
+                int(fields[b"Read"]),
+                int(fields[b"Write"]),
+                int(fields[b"Discard"]) if b"Discard" in fields else None,
+            )
+            for device, fields in by_device.items()
+        }
+    except (KeyError, ValueError) as e:
+        raise ParseError("blkio.throttle", repr(raw[:80])) from e
+
+
+def parse_io_stat(raw: bytes) -> IoStat:
+    """v2 ``io.stat``: ``major:minor key=number ...`` a line, a device that did nothing having no keys."""
+    devices = []
+    for line in raw.splitlines():
+        device, *pairs = line.split()
+        try:
+            field = {key: int(number) for key, _, number in (pair.partition(b"=") for pair in pairs)}
+            read, write, reads, writes = (
+                field.get(key, 0) for key in (b"rbytes", b"wbytes", b"rios", b"wios")
+            )
+            if field:
+                name = device.decode("ascii")
+                devices.append(DeviceIo(name, read, write, reads, writes, field.get(b"dbytes")))
+        except ValueError as e:
+            raise ParseError("io.stat", repr(line[:80])) from e
+    return IoStat(tuple(devices))
+
+
+def parse_throttle(text: str, what: str) -> dict[str, int]:
+    """v1 ``blkio.throttle.*_device``: one ``major:minor number`` a line."""
+    limits = {}
+    for line in text.splitlines():
+        device, _, number = line.partition(" ")
+        limits[device] = parse_int(number, what)
+    return limits
+
+
+def parse_weight(text: str, what: str) -> int:
+    """``blkio.bfq.weight``: a number, which newer kernels precede with ``default``."""
+    return parse_int(text.strip().removeprefix("default "), what)
+
+
+class BlkioV1:
+    """The blkio hierarchy."""
+
+    limit_files = ("blkio.bfq.weight", *THROTTLE_FILES.values())
+
+    def __init__(self) -> None:
+        files = ("blkio.throttle.io_service_bytes_recursive", "blkio.throttle.io_serviced_recursive")
+        self.sources = tuple(Source("blkio", file, parse_operations) for file in files)
+
+    def build(self, values: Sequence[Any]) -> IoStat | None:
+        moved: Operations | None
+        served: Operations | None
+        moved, served = values
+        if moved is None or served is None:
+            return None
+        return IoStat(
+            tuple(
+                DeviceIo(device, read, write, reads, writes, discard)
+                for device, (read, write, discard) in moved.items()
+                for reads, writes, _ in (served.get(device, _NO_OPERATIONS),)
+            )
+        )
+
+    def read_weight(self, dirs: Dirs) -> int | None:
+        text = dirs["blkio"].read("blkio.bfq.weight") if "blkio" in dirs else None
+        return None if text is None else parse_weight(text, "blkio.bfq.weight")
+
+    def read_io_max(self, dirs: Dirs) -> dict[str, IoLimit] | None:
+        """Throttled devices alone; None if throttles are not offered."""
+        if "blkio" not in dirs:
+            return None
+        limits: dict[str, dict[str, int]] = {}
+        for field, file in THROTTLE_FILES.items():
+            text = dirs["blkio"].read(file)
+            if text is None:
+                return None
+            for device, number in parse_throttle(text, file).items():
+                limits.setdefault(device, {})[field] = number
+        return {device: IoLimit(**fields) for device, fields in sorted(limits.items())}
+
+    def plan_limits(self, dirs: Dirs, wanted: Wanted, host: Host) -> list[Write]:
+        """Writes for ``blkio_weight`` and ``io_max`` in `wanted`; BadLimit, NotOffered."""
+        writes = []
+        if "blkio_weight" in wanted:
+            writes += self._plan_weight(dirs, wanted["blkio_weight"])
+        if "io_max" in wanted:
+            wish = check_io_max(wanted["io_max"], host)
+            now = self.read_io_max(dirs)
+            if now is None:
+                raise NotOffered(_path(dirs), "blkio.throttle.read_bps_device")
+            writes += plan_io_max(now, wish)
+        return writes
+
+    def _plan_weight(self, dirs: Dirs, value: object) -> list[Write]:
+        weight = DEFAULT_WEIGHT if is_lifted(value) else check_whole("blkio_weight", value, *WEIGHTS)
+        now = self.read_weight(dirs)
+        if now is None:
+            raise NotOffered(_path(dirs), "blkio.bfq.weight")
+        return [] if weight == now else [Write("blkio", "blkio.bfq.weight", str(weight))]
+
+
+class BlkioV2:
+    """The io controller of the unified tree."""
+
+    limit_files = ("io.bfq.weight", "io.max")
+
+    def __init__(self) -> None:
+        self.sources = (Source("blkio", "io.stat", parse_io_stat),)
+
+    def build(self, values: Sequence[Any]) -> IoStat | None:
+        stat: IoStat | None = values[0]
+        return stat
+
+
+IoWish = Mapping[str, Mapping[str, Limit]]
+
+
+def check_io_max(value: object, host: Host) -> IoWish | None:
+    """Device -> throttle -> limit, each checked; None to lift all. A throttle that is not named stays as it is."""
+    if is_lifted(value):
+        return None
+    if not isinstance(value, Mapping):
+        raise BadLimit("io_max", 'is a mapping such as {"8:0": {"read_bytes_per_sec": 1048576}}')
+    return {_check_device(device, host): _check_throttles(limit) for device, limit in value.items()}
+
+
+def _check_device(device: object, host: Host) -> str:
+    major, colon, minor = device.partition(":") if isinstance(device, str) else ("", "", "")
+    if (
+        not (colon and major.isascii() and major.isdigit() and minor.isascii() and minor.isdigit())
+        or len(minor) > 9
+    ):
+        raise BadLimit("io_max", f"{str(device)[:40]!r} is not a device such as 8:0")
+    return host.check_disk("io_max", f"{int(major)}:{int(minor)}" if len(major) < 9 else f"{major}:{minor}")
+
+
+def _check_throttles(limit: object) -> dict[str, Limit]:
+    if isinstance(limit, IoLimit):
+        limit = {field: getattr(limit, field) for field in THROTTLE_FILES}
+    if is_lifted(limit):
+        return dict.fromkeys(THROTTLE_FILES, UNLIMITED)
+    if not isinstance(limit, Mapping):
+        raise BadLimit("io_max", f"a device takes {', '.join(THROTTLE_FILES)}")
+    unknown = [str(field)[:40] for field in limit if field not in THROTTLE_FILES]
+    if unknown:
+        raise BadLimit(
+            "io_max", f"there is no throttle {unknown[0]!r}; there are {', '.join(THROTTLE_FILES)}"
+        )
+    return {field: _check_throttle(field, value) for field, value in limit.items()}
+
+
+def _check_throttle(field: str, value: object) -> Limit:
+    most = MOST_BYTES_PER_SEC if "bytes" in field else MOST_PER_SEC
+    try:
+        return check_limit(field, value, 1, most)
+    except BadLimit as e:
+        raise BadLimit("io_max", f"{field}: {e.why}") from e
+
+
+def plan_io_max(now: Mapping[str, IoLimit], wish: IoWish | None) -> list[Write]:
+    """One write per device and throttle that changes; 0 takes a throttle away."""
+    if wish is None:
+        wish = {device: dict.fromkeys(THROTTLE_FILES, UNLIMITED) for device in now}
+    return [
+        Write("blkio", THROTTLE_FILES[field], f"{device} {0 if limit is UNLIMITED else limit}", key=device)
+        for device, fields in wish.items()
+        for field, limit in fields.items()
+        if limit != getattr(now.get(device, IoLimit()), field)
+    ]
+
+
+def _path(dirs: Dirs) -> str:
+    return dirs["blkio"].path if "blkio" in dirs else "blkio"

@@ -1,0 +1,228 @@
+"""One container's cgroup: its directories in every hierarchy, held open and used as one."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import time
+from collections.abc import Mapping, Sequence
+from typing import Final, NamedTuple
+
+from cgroupfs import freezer, plan, tree
+from cgroupfs.devices import DeviceRule
+from cgroupfs.errors import CgroupError, CgroupGone, NotOffered
+from cgroupfs.files import ControlDir
+from cgroupfs.host import Host
+from cgroupfs.hot import HotFiles
+from cgroupfs.hugetlb import HugetlbStat
+from cgroupfs.limits import Limits, check_fields
+from cgroupfs.numa import NumaBytes
+from cgroupfs.readers import Readers
+from cgroupfs.writes import Write, Written
+
+KILL_SEC: Final = 10.0
+
+
+class SlowStats(NamedTuple):
+    """What need not be read every tick; None: this kernel does not tell."""
+
+    memory_peak_bytes: int | None
+    memory_limit_hits: int | None
+    oom_kills: int | None
+    under_oom: bool | None
+    numa: Mapping[int, NumaBytes] | None
+    pids_peak: int | None
+    pids_limit_hits: int | None
+    hugetlb: Mapping[str, HugetlbStat] | None
+    populated: bool | None
+    freezer: str
+
+
+class Cgroup:
+    """A held cgroup. Every method raises `CgroupGone` once it is removed, whatever was made under its name since."""
+
+    def __init__(self, path: str, dirs: Mapping[str, ControlDir], readers: Readers, host: Host) -> None:
+        self.path = path
+        self.dirs = dict(dirs)
+        self.readers = readers
+        self._host = host
+        self.inode = self._identity().inode
+
+    def _identity(self) -> ControlDir:
+        return self.dirs["memory"] if "memory" in self.dirs else self.dirs["unified"]
+
+    def paths(self) -> dict[str, str]:
+        """Controller -> absolute directory."""
+        return {controller: directory.path for controller, directory in self.dirs.items()}
+
+    def alive(self) -> bool:
+        """Does the cgroup that we hold still exist?"""
+        return self._identity().alive()
+
+    def procs(self) -> list[int]:
+        """Processes in it and below it, sorted."""
+        directory = self.dirs.get("unified", self._identity())
+        if not directory.alive():
+            raise CgroupGone(self.path)
+        return sorted(tree.read_all_pids(directory))
+
+    def read_limits(self) -> Limits:
+        """All limits as the kernel holds them now."""
+        readers, dirs = self.readers, self.dirs
+        memory, cpu, cpuset = (
+            readers.memory.read_limits(dirs),
+            readers.cpu.read_limits(dirs),
+            readers.numa.read_limits(dirs),
+        )
+        return Limits(
+            memory_max_bytes=memory.max_bytes,
+            memory_swap_max_bytes=memory.swap_max_bytes,
+            memory_high_bytes=memory.high_bytes,
+            memory_soft_limit_bytes=memory.soft_limit_bytes,
+            cpu_max_cores=cpu.max_cores,
+            cpu_period_usec=cpu.period_usec,
+            cpu_burst_usec=cpu.burst_usec,
+            cpu_shares=cpu.shares,
+            cpu_idle=cpu.idle,
+            cpuset_cpus=cpuset.cpus,
+            cpuset_mems=cpuset.mems,
+            cpuset_cpus_effective=cpuset.cpus_effective,
+            cpuset_mems_effective=cpuset.mems_effective,
+            pids_max=readers.pids.read_limit(dirs),
+            blkio_weight=readers.blkio.read_weight(dirs),
+            io_max=readers.blkio.read_io_max(dirs),
+        )
+
+    def read_freezer(self) -> str:
+        """``thawed``, ``freezing`` or ``frozen``, by whichever freezer holds it."""
+        return freezer.read_state(self.dirs) or freezer.THAWED
+
+    def read_slow(self) -> SlowStats:
+        """The slower round: peaks, limit hits, OOM kills, memory per node, freezer."""
+        memory, pids = self.readers.memory.read_events(self.dirs), self.readers.pids.read_events(self.dirs)
+        return SlowStats(
+            memory_peak_bytes=memory.peak_bytes,
+            memory_limit_hits=memory.limit_hits,
+            oom_kills=memory.oom_kills,
+            under_oom=memory.under_oom,
+            numa=self.readers.numa.read_bytes_per_node(self.dirs),
+            pids_peak=pids.peak,
+            pids_limit_hits=pids.limit_hits,
+            hugetlb=self.readers.hugetlb.read(self.dirs),
+            populated=freezer.read_populated(self.dirs),
+            freezer=self.read_freezer(),
+        )
+
+    def read_all(self) -> dict[str, object]:
+        """Everything known, JSON-ready, a key per area: null is not offered, ``"max"`` is no limit."""
+        from cgroupfs.everything import read_everything
+
+        return read_everything(self)
+
+    def plan_limits(self, wanted: Mapping[str, object]) -> list[Write]:
+        """The writes that make `wanted` true, in an order the kernel takes; none where it is true already.
+
+        Keys are `Limits` fields; ``UNLIMITED``, ``"max"`` or None lifts one. `BadLimit`, `NotOffered`; writes nothing.
+        """
+        check_fields(wanted)
+        readers, dirs, host = self.readers, self.dirs, self._host
+        cpus = host.read_possible_cpus()
+        return [
+            *readers.numa.plan_limits(dirs, wanted, host),
+            *readers.cpu.plan_limits(dirs, wanted, cpus),
+            *readers.pids.plan_limits(dirs, wanted),
+            *readers.blkio.plan_limits(dirs, wanted, host),
+            *readers.memory.plan_limits(dirs, wanted),
+        ]
+
+    def plan_devices(self, rules: Sequence[DeviceRule]) -> list[Write]:
+        """Deny all devices, then allow one rule per write."""
+        return self.readers.devices.plan_rules(self.dirs, rules)
+
+    def apply(self, plan_: Sequence[Write]) -> list[Written]:
+        """Apply all of a plan or none of it, with read-back. `Refused`, `NotOffered`, `CgroupGone`."""
+        return plan.apply(self.dirs, plan_)
+
+    def read_value(self, write: Write) -> str:
+        """What the kernel holds now where `write` would write, in the form of a value for it."""
+        return plan.read_value(self.dirs, write)
+
+    def freeze(self, timeout_sec: float = 10.0) -> bool:
+        """Freeze every task; True if that changed anything. `FreezeTimeout` after having thawed again."""
+        return freezer.freeze(self.dirs, timeout_sec)
+
+    def thaw(self, timeout_sec: float = 10.0) -> bool:
+        """Let every task run; True if that changed anything."""
+        return freezer.thaw(self.dirs, timeout_sec)
+
+    def kill(self) -> None:
+        """Kill every task, child groups too, and wait until they are gone; frozen ones as well."""
+        deadline = time.monotonic() + KILL_SEC
+        if "unified" in self.dirs:
+            with contextlib.suppress(NotOffered):
+                self.dirs["unified"].write("cgroup.kill", "1")
+        while True:
+            self._thaw_v1()
+            pids = self._all_pids()
+            if not pids:
+                return
+            if time.monotonic() >= deadline:
+                shown = ", ".join(map(str, sorted(pids)[:5]))
+                raise CgroupError(
+                    f"{self.path}: {len(pids)} processes did not die within {KILL_SEC:g} s ({shown})"
+                )
+            for pid in pids:
+                self._kill_one(pid)
+            time.sleep(0.002)
+
+    def entry_fds(self) -> list[int]:
+        """An fd per hierarchy to write ``0`` to: the writing thread enters. The caller closes them.
+
+        v1 ``tasks`` lets a single-threaded process move itself without the wait that ``cgroup.procs`` costs.
+        """
+        fds: list[int] = []
+        with contextlib.ExitStack() as undo:
+            for directory in tree.distinct(self.dirs).values():
+                unified = "unified" in self.dirs and directory.path == self.dirs["unified"].path
+                fd = directory.open_file("cgroup.procs" if unified else "tasks", os.O_WRONLY)
+                undo.callback(os.close, fd)
+                fds.append(fd)
+            undo.pop_all()
+        return fds
+
+    def hot(self, *, keep: bool = True) -> HotFiles:
+        """The files to read every tick, at most ten; `keep` them open or open them for each read."""
+        return HotFiles(self, keep=keep)
+
+    def close(self) -> None:
+        """Let go of the directories; the cgroup itself stays."""
+        for directory in tree.distinct(self.dirs).values():
+            directory.close()
+
+    def _all_pids(self) -> set[int]:
+        """Processes in any hierarchy: one that was only half moved in must not be overlooked."""
+        pids: set[int] = set()
+        for directory in tree.distinct(self.dirs).values():
+            with contextlib.suppress(CgroupGone):
+                pids |= tree.read_all_pids(directory)
+        return pids
+
+    def _thaw_v1(self) -> None:
+        if "freezer" not in self.dirs:
+            return
+        for directory in tree.walk(self.dirs["freezer"]):
+            if freezer.is_v1_held(directory):
+                directory.write("freezer.state", "THAWED")
+
+    def _kill_one(self, pid: int) -> None:
+        try:
+            fd = os.pidfd_open(pid)
+        except ProcessLookupError:
+            return
+        try:
+            if pid in self._all_pids():  # the pid may have been given to somebody else in between
+                with contextlib.suppress(ProcessLookupError):
+                    signal.pidfd_send_signal(fd, signal.SIGKILL)
+        finally:
+            os.close(fd)

@@ -1,0 +1,173 @@
+"""Stopping and killing all tasks of a container: the unified tree's freezer and kill file, or controller ``freezer``.
+
+On a hybrid host both freezers exist and are independent: a task runs only when both are thawed, and one that v1 has
+frozen does not die of SIGKILL until it is thawed. Documentation/admin-guide/cgroup-v1/freezer-subsystem.rst.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import time
+from typing import Final
+
+from cgroupfs.errors import FreezeTimeout, NotOffered, ParseError
+from cgroupfs.files import ControlDir
+from cgroupfs.statistic import Dirs
+from cgroupfs.values import parse_flat
+
+RETRY_EVERY: Final = 50  # polls after which a v1 freeze is started over: a fork may have slipped by
+POLL_SEC: Final = 0.001
+THAWED, FREEZING, FROZEN = "thawed", "freezing", "frozen"
+
+
+def parse_events(text: str) -> dict[str, int]:
+    """``cgroup.events``: ``populated`` and ``frozen``."""
+    return parse_flat(text, "cgroup.events")
+
+
+def parse_v1_state(text: str) -> str:
+    """v1 ``freezer.state``."""
+    state = text.strip().lower()
+    if state not in (THAWED, FREEZING, FROZEN):
+        raise ParseError("freezer.state", text)
+    return state
+
+
+def read_state(dirs: Dirs) -> str | None:
+    """``thawed``, ``freezing`` or ``frozen``, by whichever freezer holds the container; None if there is none."""
+    states = [state for state in (_read_unified(dirs), _read_v1(dirs)) if state is not None]
+    return next((state for state in (FROZEN, FREEZING, THAWED) if state in states), None)
+
+
+def read_populated(dirs: Dirs) -> bool | None:
+    """Is any task left, in child groups too? None if the kernel does not tell."""
+    text = dirs["unified"].read("cgroup.events") if "unified" in dirs else None
+    populated = None if text is None else parse_events(text).get("populated")
+    return None if populated is None else populated == 1
+
+
+def read_frozen_usec(dirs: Dirs) -> int | None:
+    """How long it was frozen in all, counted from the request on; None if the kernel does not tell (before 6.17)."""
+    text = dirs["unified"].read("cgroup.stat.local") if "unified" in dirs else None
+    return None if text is None else parse_flat(text, "cgroup.stat.local").get("frozen_usec")
+
+
+def freeze(dirs: Dirs, timeout_sec: float) -> bool:
+    """Freeze and wait for it; False if it was frozen. On the deadline thaw again and raise `FreezeTimeout`."""
+    if read_state(dirs) == FROZEN:
+        return False
+    unified = dirs.get("unified")
+    if unified is not None and unified.read("cgroup.freeze") is not None:
+        done = _freeze_unified(unified, timeout_sec)
+        hold = unified
+    elif "freezer" in dirs:
+        done = _freeze_v1(dirs["freezer"], timeout_sec)
+        hold = dirs["freezer"]
+    else:
+        raise NotOffered(next(iter(dirs.values())).path, "cgroup.freeze")
+    if not done:
+        blockers = _describe_blockers(hold)
+        thaw(dirs, timeout_sec)
+        raise FreezeTimeout(
+            hold.path, f"not all tasks froze within {timeout_sec:g} s{blockers}; thawed again"
+        )
+    return True
+
+
+def thaw(dirs: Dirs, timeout_sec: float) -> bool:
+    """Thaw both freezers and wait for it; False if nothing was frozen."""
+    changed = request_thaw(dirs)
+    if not changed:
+        return False
+    deadline = time.monotonic() + timeout_sec
+    while read_state(dirs) != THAWED:
+        if time.monotonic() >= deadline:
+            path = next(iter(dirs.values())).path
+            raise FreezeTimeout(path, f"still not thawed after {timeout_sec:g} s; is a parent group frozen?")
+        time.sleep(POLL_SEC)
+    return True
+
+
+def request_thaw(dirs: Dirs) -> bool:
+    """Tell both freezers to let go, without waiting; False if neither held on."""
+    changed = False
+    unified = dirs.get("unified")
+    if unified is not None and (unified.read("cgroup.freeze") or "0").strip() != "0":
+        unified.write("cgroup.freeze", "0")
+        changed = True
+    if "freezer" in dirs and _read_v1(dirs) not in (None, THAWED):
+        dirs["freezer"].write("freezer.state", "THAWED")
+        changed = True
+    return changed
+
+
+def is_v1_held(directory: ControlDir) -> bool:
+    """Does the v1 freezer hold this directory by its own state?"""
+    text = directory.read("freezer.state")
+    return text is not None and parse_v1_state(text) != THAWED
+
+
+def _read_unified(dirs: Dirs) -> str | None:
+    unified = dirs.get("unified")
+    wish = None if unified is None else unified.read("cgroup.freeze")
+    if unified is None or wish is None:
+        return None
+    frozen = parse_events(unified.read("cgroup.events") or "").get("frozen", 0)
+    return FROZEN if frozen else FREEZING if wish.strip() == "1" else THAWED
+
+
+def _read_v1(dirs: Dirs) -> str | None:
+    text = dirs["freezer"].read("freezer.state") if "freezer" in dirs else None
+    return None if text is None else parse_v1_state(text)
+
+
+def _freeze_unified(unified: ControlDir, timeout_sec: float) -> bool:
+    """Ask, then sleep on ``cgroup.events``, which wakes its pollers on every change."""
+    deadline = time.monotonic() + timeout_sec
+    events = unified.open_file("cgroup.events", os.O_RDONLY)
+    try:
+        poller = select.poll()
+        poller.register(events, select.POLLPRI)
+        unified.write("cgroup.freeze", "1")
+        while True:
+            if parse_events(os.pread(events, 4096, 0).decode()).get("frozen") == 1:
+                return True
+            left_sec = deadline - time.monotonic()
+            if left_sec <= 0:
+                return False
+            poller.poll(max(1, int(left_sec * 1000)))
+    finally:
+        os.close(events)
+
+
+def _freeze_v1(freezer: ControlDir, timeout_sec: float) -> bool:
+    """Ask and poll, starting over now and then (opencontainers/runc#2774)."""
+    deadline = time.monotonic() + timeout_sec
+    freezer.write("freezer.state", "FROZEN")
+    tries = 0
+    while parse_v1_state(freezer.read("freezer.state") or "") != FROZEN:
+        if time.monotonic() >= deadline:
+            return False
+        tries += 1
+        time.sleep(POLL_SEC)
+        if tries % RETRY_EVERY == 0:
+            freezer.write("freezer.state", "THAWED")
+            time.sleep(10 * POLL_SEC)
+            freezer.write("freezer.state", "FROZEN")
+    return True
+
+
+def _describe_blockers(directory: ControlDir) -> str:
+    """Tasks in uninterruptible sleep, which no freezer can stop."""
+    pids = (directory.read("cgroup.procs") or "").split()
+    stuck = [pid for pid in pids if _read_process_state(pid) == "D"]
+    return f" (in uninterruptible I/O: {', '.join(stuck[:5])})" if stuck else ""
+
+
+def _read_process_state(pid: str) -> str | None:
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            return file.read().rpartition(b") ")[2][:1].decode()
+    except (FileNotFoundError, ProcessLookupError):
+        return None

@@ -1,0 +1,156 @@
+"""The host's cgroup hierarchies as one: a container has one directory at the same path in each."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from cgroupfs import tree
+from cgroupfs.cgroup import Cgroup
+from cgroupfs.errors import CgroupError, CgroupGone, NoCgroups
+from cgroupfs.files import ControlDir
+from cgroupfs.host import Host
+from cgroupfs.mounts import Place, find_places, parse_mountinfo, parse_proc_cgroups
+from cgroupfs.readers import Readers, choose_readers
+
+CREATE_TRIES = 5  # a parent that is removed as empty while we make a child in it
+
+
+@dataclass(frozen=True, slots=True)
+class HierarchyReport:
+    """One controller, for people: where it is, what it offers, what it lacks, what a read of it costs."""
+
+    controller: str
+    mounted_at: str | None
+    kind: str
+    offered: tuple[str, ...]
+    missing: tuple[str, ...]
+    cost_usec: float | None
+
+
+class Hierarchies:
+    """Every mounted hierarchy, and the classes that serve them."""
+
+    def __init__(self, places: Mapping[str, Place], host: Host, unmounted: tuple[str, ...] = ()) -> None:
+        self.places = dict(places)
+        self.host = host
+        self._unmounted = unmounted
+        self._readers = choose_readers(places)
+        self._mounts = sorted({place.mounted_at for place in places.values()})
+
+    @classmethod
+    def read(cls, root: str = "/") -> Hierarchies:
+        """Ask the kernel what is mounted; `root` is for fake trees. `NoCgroups` if the host cannot be driven."""
+        base = Path(root)
+        try:
+            mounts = parse_mountinfo((base / "proc/self/mountinfo").read_text())
+        except FileNotFoundError as e:
+            raise NoCgroups("cannot read /proc/self/mountinfo; mount /proc") from e
+        mounts = tuple(
+            mount._replace(mounted_at=str(base / mount.mounted_at.lstrip("/"))) for mount in mounts
+        )
+        places = find_places(mounts, _read_offered)
+        return cls(places, Host(root), _read_unmounted(base, places))
+
+    @property
+    def readers(self) -> Readers:
+        return self._readers
+
+    def cgroup(self, path: str) -> Cgroup:
+        """Hold the existing cgroup `path` in every hierarchy; `CgroupGone` if it is in none that counts."""
+        names = tree.split_path(path)
+        held: dict[str, ControlDir] = {}
+        with contextlib.ExitStack() as undo:
+            for mounted_at in self._mounts:
+                with contextlib.suppress(CgroupGone):
+                    held[mounted_at] = tree.open_directory(mounted_at, names)
+                    undo.callback(held[mounted_at].close)
+            dirs = {
+                name: held[place.mounted_at]
+                for name, place in self.places.items()
+                if place.mounted_at in held
+            }
+            if "memory" not in dirs and "unified" not in dirs:
+                raise CgroupGone(path)
+            undo.pop_all()
+        return Cgroup("/" + "/".join(names), dirs, self._readers, self.host)
+
+    def create(self, path: str) -> Cgroup:
+        """Make `path` in every hierarchy, parents too, and hold it; what was made is undone if one part fails."""
+        names = tree.split_path(path)
+        for attempt in range(1, CREATE_TRIES + 1):
+            try:
+                self._make(names)
+                return self.cgroup(path)
+            except CgroupGone:
+                if attempt == CREATE_TRIES:
+                    raise
+        raise AssertionError("unreachable")
+
+    def _make(self, names: tuple[str, ...]) -> None:
+        made: dict[str, list[tuple[str, ...]]] = {}
+        try:
+            for mounted_at in self._mounts:
+                tree.make_directory(mounted_at, names, made.setdefault(mounted_at, []))
+        except (CgroupError, OSError):
+            for mounted_at, new in made.items():
+                tree.unmake(mounted_at, new)
+            raise
+
+    def remove(self, path: str, *, recursive: bool = True) -> None:
+        """Remove `path` from every hierarchy, children first; nothing to do where it is not. Kills nothing.
+
+        `Refused`, naming the pids, if it is still in use after a short wait.
+        """
+        names = tree.split_path(path)
+        for mounted_at in self._mounts:
+            tree.remove_directory(mounted_at, names, recursive=recursive)
+
+    def children(self, path: str) -> set[str]:
+        """Names of the cgroups below `path` in any hierarchy."""
+        names = tuple(name for name in path.split("/") if name)
+        return {child for mounted_at in self._mounts for child in tree.list_children(mounted_at, names)}
+
+    def report(self) -> list[HierarchyReport]:
+        """What each hierarchy offers, looked at in the root and in one cgroup below it, since the root lacks some files."""
+        wanted = self._readers.files()
+        reports = [
+            self._report(name, place, wanted.get(name, ())) for name, place in sorted(self.places.items())
+        ]
+        return reports + [
+            HierarchyReport(name, None, "not mounted", (), (), None) for name in self._unmounted
+        ]
+
+    def _report(self, name: str, place: Place, wanted: tuple[str, ...]) -> HierarchyReport:
+        with contextlib.closing(ControlDir.open(place.mounted_at)) as top:
+            offered, children = top.files(), top.children()
+            cost_usec = _measure(top)
+            for child in children[:1]:
+                with contextlib.suppress(CgroupGone), contextlib.closing(top.open_child(child)) as below:
+                    offered |= below.files()
+        missing = tuple(file for file in wanted if children and "SIZE" not in file and file not in offered)
+        return HierarchyReport(name, place.mounted_at, place.kind, tuple(sorted(offered)), missing, cost_usec)
+
+
+def _measure(directory: ControlDir) -> float:
+    start = time.perf_counter()
+    directory.read_bytes("cgroup.procs")
+    return (time.perf_counter() - start) * 1e6
+
+
+def _read_offered(mounted_at: str) -> str | None:
+    with contextlib.closing(ControlDir.open(mounted_at)) as directory:
+        return directory.read("cgroup.controllers")
+
+
+def _read_unmounted(base: Path, places: Mapping[str, Place]) -> tuple[str, ...]:
+    try:
+        known = parse_proc_cgroups((base / "proc/cgroups").read_text())
+    except FileNotFoundError:
+        return ()
+    return tuple(
+        controller.name for controller in known if controller.enabled and controller.name not in places
+    )

@@ -1,0 +1,46 @@
+"""What the host has that limits can name: CPUs, memory nodes and disks. Asked before a write, not guessed from errno."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from cgroupfs.errors import BadLimit
+from cgroupfs.values import Ranges, count_listed, parse_list
+
+
+class Host:
+    """Facts of the host under `root`, read when asked, since CPUs and disks come and go."""
+
+    def __init__(self, root: str = "/") -> None:
+        self._sys = Path(root, "sys")
+
+    def read_possible_cpus(self) -> int:
+        """How many CPUs this host can have."""
+        return count_listed(self._read_list("devices/system/cpu/possible"))
+
+    def read_cpus(self) -> Ranges:
+        """CPUs that are on."""
+        return self._read_list("devices/system/cpu/online")
+
+    def read_nodes(self) -> Ranges:
+        """Memory nodes that are on; a kernel without NUMA has node 0."""
+        try:
+            return self._read_list("devices/system/node/online")
+        except FileNotFoundError:
+            return ((0, 0),)
+
+    def check_disk(self, field: str, device: str) -> str:
+        """`device` (``major:minor``) if it is a whole disk of this host; BadLimit that names the disk if it is a part.
+
+        The kernel is not asked: writing an unknown number can make it load a driver and create the device.
+        """
+        node = self._sys / "dev/block" / device
+        if not node.exists():
+            raise BadLimit(field, f"this host has no block device {device}")
+        if (node / "partition").exists():
+            disk = (node.resolve().parent / "dev").read_text().strip()
+            raise BadLimit(field, f"{device} is a partition; throttles work on its disk {disk}")
+        return device
+
+    def _read_list(self, file: str) -> Ranges:
+        return parse_list((self._sys / file).read_text(), file)

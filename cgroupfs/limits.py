@@ -1,0 +1,66 @@
+"""All limits of one container as one value, under the names that the API and the policies use.
+
+A wish for a change is a mapping of these names; planning checks all of it before the first write.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Final
+
+from cgroupfs.blkio import IoLimit
+from cgroupfs.cpu import Cores
+from cgroupfs.errors import BadLimit
+from cgroupfs.values import Limit, Unlimited
+from cgroupfs.wishes import Wanted
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """None: this kernel offers no such limit; ``UNLIMITED``: offered, and none set."""
+
+    memory_max_bytes: Limit | None = None
+    memory_swap_max_bytes: Limit | None = None  # swap alone
+    memory_high_bytes: Limit | None = None
+    memory_soft_limit_bytes: Limit | None = None
+    cpu_max_cores: Cores | None = None
+    cpu_period_usec: int | None = None
+    cpu_burst_usec: int | None = None
+    cpu_shares: int | None = None
+    cpu_idle: bool | None = None
+    cpuset_cpus: str | None = None
+    cpuset_mems: str | None = None
+    cpuset_cpus_effective: str | None = None
+    cpuset_mems_effective: str | None = None
+    pids_max: Limit | None = None
+    blkio_weight: int | None = None
+    io_max: Mapping[str, IoLimit] | None = None
+
+    def to_wire(self) -> dict[str, object]:
+        """JSON-ready: null is not offered, ``"max"`` is no limit."""
+        return {field.name: to_wire(getattr(self, field.name)) for field in fields(self)}
+
+
+EFFECTIVE_FIELDS: Final = frozenset({"cpuset_cpus_effective", "cpuset_mems_effective"})
+LIMIT_FIELDS: Final = tuple(field.name for field in fields(Limits) if field.name not in EFFECTIVE_FIELDS)
+
+
+def check_fields(wanted: Wanted) -> None:
+    """`BadLimit` for a name that is no limit, or none that can be set."""
+    for field in wanted:
+        if field in EFFECTIVE_FIELDS:
+            raise BadLimit(field, f"is what came of {field.removesuffix('_effective')}; set that")
+        if field not in LIMIT_FIELDS:
+            raise BadLimit(str(field)[:60], f"there is no such limit; there are {', '.join(LIMIT_FIELDS)}")
+
+
+def to_wire(value: object) -> object:
+    """A limit as JSON: ``UNLIMITED`` becomes ``"max"``."""
+    if isinstance(value, Unlimited):
+        return value.value
+    if isinstance(value, IoLimit):
+        return {field.name: to_wire(getattr(value, field.name)) for field in fields(value)}
+    if isinstance(value, Mapping):
+        return {str(key): to_wire(item) for key, item in value.items()}
+    return value

@@ -1,0 +1,143 @@
+"""Network counters of a container, which belong to its network namespace and not to a cgroup.
+
+With v1 ``net_cls`` and ``net_prio`` mounted, the marks that they put on packets are shown too.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from cgroupfs.errors import ParseError
+from cgroupfs.statistic import Dirs
+from cgroupfs.values import parse_int
+
+_COLUMNS: Final = 16
+_HEADER_LINES: Final = 2
+
+
+class InterfaceCounters(NamedTuple):
+    """Counters of one interface, as seen from inside its namespace."""
+
+    name: str
+    rx_bytes: int
+    rx_packets: int
+    rx_errors: int
+    rx_drops: int
+    tx_bytes: int
+    tx_packets: int
+    tx_errors: int
+    tx_drops: int
+
+
+def parse_net_dev(raw: bytes) -> tuple[InterfaceCounters, ...]:
+    """``/proc/PID/net/dev``: two lines of heading, then eight receive and eight transmit columns."""
+    return tuple(_parse_line(line) for line in raw.splitlines()[_HEADER_LINES:])
+
+
+def _parse_line(line: bytes) -> InterfaceCounters:
+    name, colon, numbers = line.rpartition(b":")  # the name itself may hold a colon
+    words = numbers.split()
+    if not colon or len(words) != _COLUMNS or not all(word.isdigit() and len(word) <= 20 for word in words):
+        raise ParseError("net/dev", repr(line[:80]))
+    rx_bytes, rx_packets, rx_errors, rx_drops = map(int, words[:4])
+    tx_bytes, tx_packets, tx_errors, tx_drops = map(int, words[8:12])
+    return InterfaceCounters(
+        os.fsdecode(name.strip()),
+        rx_bytes,
+        rx_packets,
+        rx_errors,
+        rx_drops,
+        tx_bytes,
+        tx_packets,
+        tx_errors,
+        tx_drops,
+    )
+
+
+def read_net(pid: int) -> tuple[InterfaceCounters, ...] | None:
+    """Counters of the namespace that process `pid` is in; None if the process is gone."""
+    try:
+        return parse_net_dev(Path(f"/proc/{pid}/net/dev").read_bytes())
+    except (FileNotFoundError, ProcessLookupError, OSError) as e:
+        if _is_gone(e):
+            return None
+        raise
+
+
+def _is_gone(e: OSError) -> bool:
+    # A process that has exited but was not reaped has no namespace any more: EINVAL.
+    return isinstance(e, FileNotFoundError | ProcessLookupError) or e.errno == 22
+
+
+@dataclass(slots=True)
+class NetNamespace:
+    """A kept fd of a namespace's counters: it goes on showing that namespace after the process left or exited."""
+
+    fd: int
+    inode: int
+
+    @classmethod
+    def of(cls, pid: int) -> NetNamespace | None:
+        """The namespace of `pid`; None if the process is gone."""
+        try:
+            fd = os.open(f"/proc/{pid}/net/dev", os.O_RDONLY | os.O_CLOEXEC)
+        except OSError as e:
+            if _is_gone(e):
+                return None
+            raise
+        inode = read_namespace(pid)
+        if inode is None:
+            os.close(fd)
+            return None
+        return cls(fd, inode)
+
+    def read(self) -> tuple[InterfaceCounters, ...]:
+        return parse_net_dev(_read_from_start(self.fd))
+
+    def close(self) -> None:
+        os.close(self.fd)
+
+
+def read_namespace(pid: int | str) -> int | None:
+    """The inode that names the network namespace of `pid` ("self" too); None if the process is gone."""
+    try:
+        return os.stat(f"/proc/{pid}/ns/net").st_ino
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+
+
+def _read_from_start(fd: int) -> bytes:
+    chunks, at = [], 0
+    while chunk := os.pread(fd, 65536, at):
+        chunks.append(chunk)
+        at += len(chunk)
+    return b"".join(chunks)
+
+
+class NetMarks(NamedTuple):
+    """v1 marks; None: the hierarchy is not mounted."""
+
+    classid: int | None
+    prio: dict[str, int] | None
+
+
+def parse_ifpriomap(text: str) -> dict[str, int]:
+    """``net_prio.ifpriomap``: one ``interface priority`` a line."""
+    priorities = {}
+    for line in text.splitlines():
+        name, _, number = line.rpartition(" ")
+        priorities[name] = parse_int(number, "net_prio.ifpriomap")
+    return priorities
+
+
+def read_marks(dirs: Dirs) -> NetMarks:
+    """The container's ``net_cls`` class and ``net_prio`` priorities."""
+    classid = dirs["net_cls"].read("net_cls.classid") if "net_cls" in dirs else None
+    prio = dirs["net_prio"].read("net_prio.ifpriomap") if "net_prio" in dirs else None
+    return NetMarks(
+        None if classid is None else parse_int(classid, "net_cls.classid"),
+        None if prio is None else parse_ifpriomap(prio),
+    )

@@ -1,0 +1,90 @@
+"""Applying a plan: every write of it, or none; each read back, since the kernel rounds, clamps and drops silently."""
+
+from __future__ import annotations
+
+import errno
+import time
+from collections.abc import Sequence
+from typing import Final
+
+from cgroupfs.devices import ALLOW, DENY, LIST, plan_restore
+from cgroupfs.errors import CgroupError, NotOffered, Refused
+from cgroupfs.files import ControlDir
+from cgroupfs.statistic import Dirs
+from cgroupfs.writes import Write, Written
+
+# The devices hierarchy answers EINVAL to "a" for some 26 ms after the last child group was removed.
+DEVICES_RETRY_SEC: Final = 0.2
+
+
+def apply(dirs: Dirs, plan: Sequence[Write]) -> list[Written]:
+    """Apply all of `plan`, or none of it.
+
+    `Refused`, `NotOffered` or `CgroupGone` if a write fails; what was written before it has then been put back.
+    """
+    done: list[tuple[Write, str]] = []
+    for write in plan:
+        try:
+            before = read_value(dirs, write)
+            write_value(dirs, write)
+        except CgroupError as e:
+            _undo(dirs, done, e)
+            raise
+        done.append((write, before))
+    return [
+        Written(write.controller, write.file, before, write.value, read_value(dirs, write))
+        for write, before in done
+    ]
+
+
+def read_value(dirs: Dirs, write: Write) -> str:
+    """What the kernel holds now where `write` would write, in a form that can be written back (device rules excepted)."""
+    directory = _directory(dirs, write)
+    file = LIST if write.file in (ALLOW, DENY) else write.file
+    text = directory.read(file)
+    if text is None:
+        raise NotOffered(directory.path, file)
+    if write.key is None:
+        return text.strip().removeprefix("default ")
+    for line in text.splitlines():
+        device, _, value = line.partition(" ")
+        if device == write.key:
+            return f"{device} {value}"
+    return f"{write.key} 0"  # a throttle that is not listed is none, and 0 takes it away
+
+
+def write_value(dirs: Dirs, write: Write) -> None:
+    """One write of a plan."""
+    directory = _directory(dirs, write)
+    deadline = time.monotonic() + DEVICES_RETRY_SEC
+    while True:
+        try:
+            return directory.write(write.file, write.value)
+        except Refused as e:
+            settling = write.value == "a" and write.controller == "devices" and e.errno == errno.EINVAL
+            if not settling or time.monotonic() >= deadline:
+                raise
+            time.sleep(0.005)
+
+
+def _undo(dirs: Dirs, done: list[tuple[Write, str]], cause: CgroupError) -> None:
+    """Put back in reverse order; one value that cannot be put back does not keep the others from it."""
+    for write, before in reversed(done):
+        try:
+            _restore(_directory(dirs, write), write, before)
+        except CgroupError as e:
+            cause.add_note(f"could not be put back: {e}")
+
+
+def _restore(directory: ControlDir, write: Write, before: str) -> None:
+    if write.file in (ALLOW, DENY):
+        for file, value in plan_restore(before):
+            directory.write(file, value)
+    else:
+        directory.write(write.file, before)
+
+
+def _directory(dirs: Dirs, write: Write) -> ControlDir:
+    if write.controller not in dirs:
+        raise NotOffered(write.controller, write.file)
+    return dirs[write.controller]

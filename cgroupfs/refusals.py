@@ -1,0 +1,76 @@
+"""Why the kernel refuses a value, in words: errno alone says "Invalid argument" for a dozen different mistakes."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Callable
+from typing import Final
+
+ReadNumber = Callable[[str], str]
+
+_ATTACH: Final = {
+    errno.ESRCH: "there is no such process any more",
+    errno.EINVAL: "that process cannot be moved (kernel threads and real-time tasks cannot)",
+    errno.ENOSPC: "the cpuset has no CPUs or memory nodes yet; set cpuset_cpus and cpuset_mems first",
+    errno.EBUSY: "the group hands controllers on to child groups, so it cannot hold processes itself",
+}
+
+# (start of the file's name, errno) -> reason and what would work; {value} is what was written.
+_REASONS: Final[tuple[tuple[str, int, str], ...]] = (
+    ("memory.memsw.limit_in_bytes", errno.EINVAL, "memory plus swap can never be below the memory limit"),
+    (
+        "memory.limit_in_bytes",
+        errno.EINVAL,
+        "the limit can never be above that of memory plus swap; raise that first",
+    ),
+    (
+        "cpu.cfs_burst_us",
+        errno.EINVAL,
+        "the burst can be at most the quota (cpu_max_cores x cpu_period_usec)",
+    ),
+    (
+        "cpu.cfs_",
+        errno.EINVAL,
+        "a group's share of CPU time lies between that of its child groups and of its parent, its quota is 1000 us"
+        " or more and its period 1000 to 1000000 us; change the parent first",
+    ),
+    ("cpu.shares", errno.EINVAL, "an idle group has no shares; set cpu_idle to false first"),
+    ("cpu.rt_runtime_us", errno.EINVAL, "the parent has no such real-time budget to give"),
+    ("cpuset.", errno.EACCES, "the parent group's cpuset does not include it; widen the parent first"),
+    ("cpuset.", errno.EBUSY, "a child group's cpuset needs what would be taken away; narrow the child first"),
+    ("cpuset.", errno.ENOSPC, "a cpuset that holds processes can never be empty"),
+    ("cpuset.", errno.ERANGE, "this host has no such CPU"),
+    ("cpuset.", errno.EINVAL, "this host has no such CPU or memory node, or the list is malformed"),
+    ("pids.max", errno.EINVAL, 'the number of tasks is 0 to 4194304, or "max"'),
+    ("blkio.bfq.weight", errno.EINVAL, "the weight is 1 to 1000"),
+    ("blkio.bfq.weight", errno.ERANGE, "the weight is 1 to 1000"),
+    (
+        "blkio.throttle.",
+        errno.ENODEV,
+        "there is no such disk, or it is a partition; name the whole disk as major:minor",
+    ),
+    ("blkio.throttle.", errno.EINVAL, "a throttle is written as major:minor and a plain number"),
+    ("devices.", errno.EPERM, "the parent group does not allow that device, so a child cannot"),
+    (
+        "devices.",
+        errno.EINVAL,
+        "the rule is malformed, or child groups exist while all devices are allowed or denied",
+    ),
+    ("freezer.state", errno.EINVAL, "the state is THAWED or FROZEN"),
+)
+
+
+def explain(file: str, value: str, code: int, read_number: ReadNumber) -> str:
+    """Why the kernel refused `value` for `file` with errno `code`; `read_number` reads a file of the same cgroup."""
+    if file in ("memory.limit_in_bytes", "memory.memsw.limit_in_bytes") and code == errno.EBUSY:
+        usage = read_number(file.replace("limit", "usage"))
+        return f"{usage} bytes are in use and cannot be reclaimed to fit; choose a value above that, or free memory first"
+    if file in ("tasks", "cgroup.procs") and code in _ATTACH:
+        return _ATTACH[code]
+    for start, reason_code, reason in _REASONS:
+        if code == reason_code and file.startswith(start):
+            return reason
+    if code in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return f"{os.strerror(code)}; cgroup files are root's, and the mount must be writable"
+    return os.strerror(code)

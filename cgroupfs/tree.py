@@ -1,0 +1,144 @@
+"""Making, finding and removing a container's directories in every hierarchy: all of them or none.
+
+Nothing here kills a process: a directory that is still in use is refused with the pids that use it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Final
+
+from cgroupfs.errors import CgroupError, CgroupGone, Refused
+from cgroupfs.files import ControlDir
+from cgroupfs.numa import seed_cpuset
+
+BUSY_RETRY_SEC: Final = 1.0  # a killed task leaves its cgroup when it has exited, up to 0.3 s later
+POLL_SEC: Final = 0.005
+LONGEST_NAME: Final = 255
+
+
+def split_path(path: str) -> tuple[str, ...]:
+    """The names in a cgroup path such as ``/cgwarden/web``; `CgroupError` for one that could lead elsewhere."""
+    names = tuple(name for name in path.split("/") if name)
+    bad = [
+        name
+        for name in names
+        if name in (".", "..") or "\0" in name or "\n" in name or len(name) > LONGEST_NAME
+    ]
+    if bad or not names:
+        raise CgroupError(f"{path[:60]!r} is not a cgroup path such as /cgwarden/web")
+    return names
+
+
+def open_directory(mounted_at: str, names: Iterable[str]) -> ControlDir:
+    """Hold the directory `names` below a mount; `CgroupGone` if there is none."""
+    with contextlib.ExitStack() as opened:
+        directory = ControlDir.open(mounted_at)
+        for name in names:
+            opened.callback(directory.close)
+            directory = directory.open_child(name)
+        return directory
+
+
+def make_directory(mounted_at: str, names: tuple[str, ...], made: list[tuple[str, ...]]) -> None:
+    """``mkdir -p`` in one hierarchy, each new cpuset seeded from its parent; `made` gets what was new, outermost first."""
+    with contextlib.ExitStack() as opened:
+        parent = ControlDir.open(mounted_at)
+        opened.callback(parent.close)
+        for depth, name in enumerate(names, start=1):
+            if parent.make_child(name):
+                made.append(names[:depth])
+            child = parent.open_child(name)
+            opened.callback(child.close)
+            seed_cpuset(child, parent)
+            parent = child
+
+
+def unmake(mounted_at: str, made: list[tuple[str, ...]]) -> None:
+    """Take back the directories that `make_directory` made, as far as nobody uses them meanwhile."""
+    for names in reversed(made):
+        with contextlib.suppress(CgroupGone, OSError):
+            with _held(mounted_at, names[:-1]) as parent:
+                parent.remove_child(names[-1])
+
+
+def remove_directory(mounted_at: str, names: tuple[str, ...], *, recursive: bool) -> None:
+    """Remove one directory, children first; nothing to do if it is not there. `Refused` naming pids while in use."""
+    with contextlib.suppress(CgroupGone), _held(mounted_at, names[:-1]) as parent:
+        _remove(parent, names[-1], recursive, time.monotonic() + BUSY_RETRY_SEC)
+
+
+def list_children(mounted_at: str, names: tuple[str, ...]) -> list[str]:
+    """Names of the cgroups below; none if it is not there."""
+    with contextlib.suppress(CgroupGone), _held(mounted_at, names) as directory:
+        return directory.children()
+    return []
+
+
+@contextlib.contextmanager
+def _held(mounted_at: str, names: Iterable[str]) -> Iterator[ControlDir]:
+    directory = open_directory(mounted_at, names)
+    try:
+        yield directory
+    finally:
+        directory.close()
+
+
+def _remove(parent: ControlDir, name: str, recursive: bool, deadline: float) -> None:
+    if recursive:
+        with contextlib.suppress(CgroupGone), contextlib.closing(parent.open_child(name)) as directory:
+            for child in directory.children():
+                _remove(directory, child, recursive, deadline)
+    while True:
+        try:
+            parent.remove_child(name)
+            return
+        except OSError as e:
+            if e.errno != errno.EBUSY:
+                raise _refusal(parent, name, e) from e
+            if time.monotonic() >= deadline:
+                raise _refusal(parent, name, e) from e
+        time.sleep(POLL_SEC)
+
+
+def _refusal(parent: ControlDir, name: str, e: OSError) -> Refused:
+    path = f"{parent.path.rstrip('/')}/{name}"
+    why = e.strerror or "no reason given"
+    with contextlib.suppress(CgroupGone), contextlib.closing(parent.open_child(name)) as directory:
+        pids, children = read_pids(directory), directory.children()
+        if pids:
+            shown = ", ".join(str(pid) for pid in pids[:5])
+            why = f"{len(pids)} processes are in it ({shown}{', ...' if len(pids) > 5 else ''}); stop them first"
+        elif children:
+            why = f"it has child groups ({', '.join(children[:5])}); remove them first"
+    return Refused(path, "rmdir", "", e.errno or 0, why)
+
+
+def read_pids(directory: ControlDir) -> list[int]:
+    """Processes in the directory itself; one of another pid namespace reads 0 and is left out."""
+    return [int(word) for word in (directory.read("cgroup.procs") or "").split() if word != "0"]
+
+
+def walk(directory: ControlDir) -> Iterator[ControlDir]:
+    """The directory and all below it, children first; each is held only while it is looked at."""
+    for name in directory.children():
+        with contextlib.suppress(CgroupGone), contextlib.closing(directory.open_child(name)) as child:
+            yield from walk(child)
+    yield directory
+
+
+def read_all_pids(directory: ControlDir) -> set[int]:
+    """Processes in the directory and all below it."""
+    pids: set[int] = set()
+    for each in walk(directory):
+        with contextlib.suppress(CgroupGone):
+            pids.update(read_pids(each))
+    return pids
+
+
+def distinct(dirs: Mapping[str, ControlDir]) -> dict[str, ControlDir]:
+    """One controller per directory: co-mounted ones share theirs."""
+    return {directory.path: directory for directory in dirs.values()}
