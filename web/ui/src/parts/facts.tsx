@@ -1,0 +1,76 @@
+// What does not move: limits with who set them, what is run, and where its cgroups are.
+
+import { fieldTitle } from "../eventtext";
+import { limit } from "../format";
+import type { Inspected } from "../wire";
+import { limiting } from "./actions";
+
+const QUIET = new Set(["cpu_period_usec", "cpuset_cpus_effective", "cpuset_mems_effective"]);
+
+export function Facts({ container }: { container: Inspected }) {
+  return (
+    <>
+      <LimitFacts container={container} />
+      <section>
+        <h2>Program</h2>
+        <dl class="facts">
+          <Fact title="command"><code>{container.command.join(" ")}</code></Fact>
+          <Fact title="image"><code>{container.image}</code></Fact>
+          <Fact title="class">{container.class}</Fact>
+          <Fact title="network">{container.network}</Fact>
+          <Fact title="hostname">{container.hostname}</Fact>
+          {container.pid !== null && <Fact title="pid">{container.pid}</Fact>}
+          {Object.entries(container.labels).map(([key, value]) => <Fact key={key} title={key}>{value}</Fact>)}
+        </dl>
+      </section>
+      <section>
+        <h2>Control groups</h2>
+        <dl class="facts paths">
+          {byPath(container.cgroups).map(([path, names]) => <Fact key={path} title={names.join(", ")}><code>{path}</code></Fact>)}
+        </dl>
+      </section>
+    </>
+  );
+}
+
+function Fact({ title, children }: { title: string; children: preact.ComponentChildren }) {
+  return <div><dt>{title}</dt><dd>{children}</dd></div>;
+}
+
+/** Those that differ from a fresh cgroup or that somebody owns; the others would only be noise. */
+function LimitFacts({ container }: { container: Inspected }) {
+  const owners = container.owners ?? {};
+  const shown = Object.entries(container.limits ?? {}).filter(
+    ([field, value]) => !QUIET.has(field) && value !== null && value !== "" && (owners[field] || (value !== "max" && value !== false && !isDefault(field, value))),
+  );
+  return (
+    <section>
+      <h2>Limits {container.state !== "exited" && <button type="button" class="link" onClick={() => (limiting.value = container.name)}>change</button>}</h2>
+      {shown.length === 0 ? <p class="muted">None: it may use what the host has.</p> : (
+        <dl class="facts limits">
+          {shown.map(([field, value]) => (
+            <Fact key={field} title={fieldTitle(field)}>
+              {limit(field, value)}
+              {owners[field] && <small class={owners[field].startsWith("policy") ? "owner policy" : "owner"}>{owners[field]}</small>}
+            </Fact>
+          ))}
+        </dl>
+      )}
+    </section>
+  );
+}
+
+const DEFAULTS: Record<string, unknown> = { cpu_shares: 1024, blkio_weight: 500, cpu_burst_usec: 0 };
+
+function isDefault(field: string, value: unknown): boolean {
+  if (field.startsWith("cpuset_")) return true;
+  if (typeof value === "object") return Object.keys(value ?? {}).length === 0;
+  return DEFAULTS[field] === value;
+}
+
+/** Controllers that share a directory stand in one line. */
+function byPath(cgroups: Record<string, string>): [string, string[]][] {
+  const paths = new Map<string, string[]>();
+  for (const [controller, path] of Object.entries(cgroups)) paths.set(path, [...(paths.get(path) ?? []), controller]);
+  return [...paths];
+}
