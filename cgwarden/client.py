@@ -1,4 +1,4 @@
-"""HTTP/1.1 over the daemon's unix socket, by hand, because importing http.client would double a command's time."""
+"""HTTP/1.1 over the daemon's unix socket, by hand: importing http.client would double a command's time."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Quantities as people write them: sizes, CPUs, rates, durations. One module, so every flag and file means the same.
+"""Quantities as people write them: sizes, CPUs, rates, durations. One module, so that all flags mean the same.
 
-Every parser returns a plain number or raises BadQuantity, whose text quotes what was given and says what would work.
-No regular expressions and no imports beyond the interpreter's own, because hot verbs load this module.
+Every parser returns a plain number or raises BadQuantity, whose text quotes what was given and says what would
+work. No regular expressions and no imports beyond the interpreter's own, because hot verbs load this module.
 """
 
 from __future__ import annotations
@@ -113,7 +113,7 @@ def parse_rate(text: str) -> int:
 
 
 def parse_device_size(text: str) -> int:
-    """Bytes per second for docker's `--device-read-bps`: base 1024, as docker, without `/s`; `0` is refused."""
+    """Bytes per second for docker's `--device-read-bps`: base 1024, as docker; `0` is refused."""
     rate = parse_size(text.strip().removesuffix("/s"))
     if rate == 0:
         raise BadQuantity(f"{_show(text)} would stop all I/O; write max to lift the limit")
@@ -154,7 +154,9 @@ def _size(text: str, wish: str) -> int:
 
 def _number(text: str, digits: str, wanted: str) -> float:
     if digits.startswith("-") and _is_number(digits[1:]):
-        raise BadQuantity(f"{_show(text)} is negative; wanted is {wanted.removesuffix(' or max')}, or max for no limit")
+        raise BadQuantity(
+            f"{_show(text)} is negative; wanted is {wanted.removesuffix(' or max')}, or max for no limit"
+        )
     if not _is_number(digits):
         raise BadQuantity(f"{_show(text)} is not {wanted}")
     return float(digits)

@@ -1,4 +1,4 @@
-"""The command line. This entry point imports nothing: the first word selects one module, so a verb in a loop starts fast."""
+"""The command line. The entry point imports nothing: the first word selects one module, so verbs start fast."""
 
 from __future__ import annotations
 
@@ -28,7 +28,15 @@ MODULES = {
     "version": "about",
     "help": "about",
 }
-ALIASES = {"pause": "freeze", "unpause": "thaw", "update": "limit", "ls": "ps", "--help": "help", "-h": "help", "--version": "version"}
+ALIASES = {
+    "pause": "freeze",
+    "unpause": "thaw",
+    "update": "limit",
+    "ls": "ps",
+    "--help": "help",
+    "-h": "help",
+    "--version": "version",
+}
 
 
 def main(argv: list[str] | None = None) -> int:

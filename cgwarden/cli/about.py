@@ -23,8 +23,8 @@ First steps:
   cgwarden why web                                          who changed what, and for which reason
 
 CGWARDEN_HOST=unix:///run/cgwarden/cgwarden.sock chooses the daemon. `cgwarden VERB --help` explains a verb.
-Exit codes: 0 done or nothing to do, 1 failed, 2 usage, 3 no such container, 4 conflict, 5 denied, 6 no daemon,
-124 timed out; run and exec: 125 ours, 126 cannot be invoked, 127 not found, 128+n signal."""
+Exit codes: 0 done or nothing to do, 1 failed, 2 usage, 3 no such container, 4 conflict, 5 denied,
+6 no daemon, 124 timed out; run and exec: 125 ours, 126 cannot be invoked, 127 not found, 128+n signal."""
 
 
 def unknown_verb(name: str) -> UsageError:
@@ -32,14 +32,20 @@ def unknown_verb(name: str) -> UsageError:
     from cgwarden.cli import ALIASES, MODULES
 
     near = closest(name, [*MODULES, *ALIASES])
-    return UsageError(f"there is no verb {name!r} " + (f"(did you mean {near}?)" if near else "(`cgwarden --help` lists them)"))
+    return UsageError(
+        f"there is no verb {name!r} "
+        + (f"(did you mean {near}?)" if near else "(`cgwarden --help` lists them)")
+    )
 
 
 def overview() -> str:
     """The text of `cgwarden --help`."""
     from cgwarden.cli import MODULES
 
-    lines = [f"{bold('cgwarden')} starts containers, watches what they use, and keeps them within limits.", ""]
+    lines = [
+        f"{bold('cgwarden')} starts containers, watches what they use, and keeps them within limits.",
+        "",
+    ]
     lines += [f"{bold('Usage:')} cgwarden VERB [OPTIONS]"]
     for title, names in _GROUPS:
         lines += ["", bold(f"{title}:")]
@@ -82,7 +88,9 @@ def _dashboard(args: Args) -> int:
     elif answer.get("url"):
         print(answer["url"])
     else:
-        raise UsageError("this daemon listens on its unix socket alone; start it with --listen 127.0.0.1:9380")
+        raise UsageError(
+            "this daemon listens on its unix socket alone; start it with --listen 127.0.0.1:9380"
+        )
     return 0
 
 
@@ -94,6 +102,6 @@ VERBS = {
         "Print a link that opens the dashboard once, within a minute.",
         _dashboard,
         options=(JSON,),
-        more="The link holds a one-time code; the browser gets a cookie for it. Ask again for another browser.",
+        more="The link holds a one-time code, for which the browser gets a cookie. Ask again for another one.",
     ),
 }

@@ -7,6 +7,7 @@ import signal
 import sys
 
 from cgwarden.cli import failures
+from cgwarden.cli.lifecycle import wait_for_exit
 from cgwarden.cli.names import container_path
 from cgwarden.client import Daemon, Problem
 
@@ -30,7 +31,7 @@ def follow(daemon: Daemon, name: str) -> int:
         # The daemon bounds its long polls; by now the container has ended, so asking again answers at once.
         if problem.slug != "timeout":
             raise
-        code = daemon.call("POST", container_path(name, "wait"), {}, timeout_sec=None)["exit_code"]
+        code = wait_for_exit(daemon, name, None)
     return failures.FAILED if code is None else code
 
 

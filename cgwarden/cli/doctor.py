@@ -43,7 +43,11 @@ def _lines(report: Mapping[str, Any]) -> list[str]:
         lines.append(f"{state}  {check['name']:{width}}  {check['detail']}")
         if check.get("advice"):
             lines.append(f"{'':8}  {'':{width}}  {paint(check['advice'], 'dim')}")
-    return [*lines, "", "everything needed is there" if report["ok"] else "something that is needed is missing"]
+    return [
+        *lines,
+        "",
+        "everything needed is there" if report["ok"] else "something that is needed is missing",
+    ]
 
 
 VERBS = {

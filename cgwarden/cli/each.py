@@ -14,11 +14,17 @@ if TYPE_CHECKING:
     from typing import Any
 
 
-def for_each(names: Sequence[str], act: Callable[[str], Any], *, as_json: bool, say: Callable[[str, Any], str] | None = None) -> int:
+def for_each(
+    names: Sequence[str],
+    act: Callable[[str], Any],
+    *,
+    as_json: bool,
+    say: Callable[[str, Any], str] | None = None,
+) -> int:
     """Call `act` for each name and print the names (or `say`'s line), or with --json what `act` returned.
 
-    One name fails with its own exit code; of several names any failure is 1. All names are checked before the first
-    is touched. A missing daemon ends it at once.
+    One name fails with its own exit code; of several names any failure is 1. All names are checked before
+    the first is touched. A missing daemon ends it at once.
     """
     for name in names:
         check_name(name)

@@ -15,7 +15,12 @@ if TYPE_CHECKING:
     from typing import Any
 
 _PAGE = 200
-_COLOURS = {"container.oom": "red", "limit.change": "cyan", "limit.drift": "yellow", "container.freeze": "blue"}
+_COLOURS = {
+    "container.oom": "red",
+    "limit.change": "cyan",
+    "limit.drift": "yellow",
+    "container.freeze": "blue",
+}
 
 
 def _since(text: str) -> float:
@@ -75,10 +80,12 @@ def _wanted(event: dict[str, Any], args: Args) -> bool:
 
 
 def stream(daemon: Daemon, after: int) -> Iterator[dict[str, Any]]:
-    """Events with an id above `after` as they happen, by server-sent events; ends with NoDaemon when the daemon stops."""
+    """Events with an id above `after` as they happen; ends with NoDaemon when the daemon stops."""
     import json
 
-    response = daemon.open("GET", "/api/v1/events", query={"after": after}, accept="text/event-stream", timeout_sec=None)
+    response = daemon.open(
+        "GET", "/api/v1/events", query={"after": after}, accept="text/event-stream", timeout_sec=None
+    )
     data: list[str] = []
     for raw in response.lines():
         line = raw.decode(errors="replace").rstrip("\r")
@@ -106,14 +113,18 @@ def _print(event: dict[str, Any], args: Args) -> None:
 def describe(event: dict[str, Any]) -> str:
     """One line: time, what, which container, before -> after, by whom, why."""
     actor = event.get("actor") or {}
-    parts = [paint(event["time"][:19].replace("T", " "), "dim"), paint(f"{event['type']:18}", _COLOURS.get(event["type"], ""))]
+    parts = [
+        paint(event["time"][:19].replace("T", " "), "dim"),
+        paint(f"{event['type']:18}", _COLOURS.get(event["type"], "")),
+    ]
     parts.append(str((event.get("container") or {}).get("name") or "-"))
     if event.get("before") is not None or event.get("after") is not None:
         parts.append(f"{_brief(event.get('before'))} -> {_brief(event.get('after'))}")
     if event.get("reason"):
         parts.append(str(event["reason"]))
     if actor.get("kind") not in (None, "kernel", "daemon"):
-        parts.append(f"[{actor['kind']}{':' + actor['name'] if actor.get('name') not in (None, '', actor['kind']) else ''}]")
+        name = actor.get("name")
+        parts.append(f"[{actor['kind']}:{name}]" if name and name != actor["kind"] else f"[{actor['kind']}]")
     return "  ".join(part if "\x1b" in part[:1] else harmless(part) for part in parts)
 
 
@@ -126,15 +137,31 @@ def _brief(value: object) -> str:
 VERBS = {
     "events": Verb(
         "events [-f] [--since TIME] [--type TYPE] [--json|--jsonl]",
-        "List what happened: starts, exits, OOM kills, freezes, limit changes and policy actions, with actor and reason.",
+        "List what happened: starts, exits, OOM kills, freezes, limit changes, policy actions; by whom and why.",
         _events,
         options=(
             Option("-f", "--follow", help="go on as events happen"),
             Option("--since", value="TIME", read=_since, help="10m, 2h, or 2026-01-31T08:00:00Z"),
-            Option("--type", value="TYPE", many=True, help="container.oom, limit.change …, or container for all of them"),
+            Option(
+                "--type",
+                value="TYPE",
+                many=True,
+                help="container.oom, limit.change …, or container for all of them",
+            ),
             Option("--container", value="NAME", help="only those of this container"),
-            Option("--after", value="ID", read=lambda text: parse_count(text, 0, 2**62), help="only later than this id"),
-            Option("-n", "--tail", value="N", read=lambda text: parse_count(text, 1, 10**7), help="only the last N"),
+            Option(
+                "--after",
+                value="ID",
+                read=lambda text: parse_count(text, 0, 2**62),
+                help="only later than this id",
+            ),
+            Option(
+                "-n",
+                "--tail",
+                value="N",
+                read=lambda text: parse_count(text, 1, 10**7),
+                help="only the last N",
+            ),
             JSON,
             Option("--jsonl", help="one JSON document a line"),
         ),

@@ -24,7 +24,9 @@ def _exec(args: Args) -> int:
     import json
 
     if args.on("tty") or args.on("interactive"):
-        raise UsageError(f"{args.given.get('tty') or args.given['interactive']} is not available yet: exec has no terminal and no input")
+        raise UsageError(
+            f"{args.given.get('tty') or args.given['interactive']} is not available yet: exec has no input"
+        )
     name, *command = args.words
     body = {"command": command, "env": dict(args.get("env", []))}
     body |= {key: args.get(key) for key in ("workdir", "user") if args.get(key) is not None}
@@ -56,6 +58,6 @@ VERBS = {
         ),
         words=(1, None),
         command=True,
-        more="Exit codes: 3 no such container, 4 frozen or ended, 126 cannot be invoked, 127 not found, else the program's.",
+        more="Exit codes: 3 no such container, 4 frozen or ended, 126 cannot be invoked, 127 not found, else its own.",
     ),
 }

@@ -1,4 +1,4 @@
-"""Exit codes of every way a command can fail: the one table that scripts rely on (docs: the command-line page)."""
+"""Exit codes of every way a command can fail: the one table that scripts rely on."""
 
 from __future__ import annotations
 
@@ -50,7 +50,9 @@ def one_line(error: BaseException, host: str) -> str:
     elif isinstance(error, PermissionError) and not error.filename:
         text = f"no permission to use the daemon at {host} (be root, or join the socket's group)"
     elif isinstance(error, TimeoutError):
-        text = f"the daemon at {host} did not answer in time (is the host overloaded? `cgwarden doctor` tells)"
+        text = (
+            f"the daemon at {host} did not answer in time (is the host overloaded? `cgwarden doctor` tells)"
+        )
     else:
         text = str(error)
     return "".join(char if char.isprintable() else repr(char)[1:-1] for char in " ".join(text.split()))

@@ -25,9 +25,7 @@ def _freeze(args: Args) -> int:
 
 
 def _thaw(args: Args) -> int:
-    timeout_sec = args.get("timeout", 10.0)
-    wish = {"force": args.on("force"), "reason": args.get("reason", ""), "timeout_sec": timeout_sec}
-    return _change(args, "thaw", wish, timeout_sec)
+    return _change(args, "thaw", {"force": args.on("force")}, 10.0)
 
 
 def _change(args: Args, verb: str, wish: dict[str, object], timeout_sec: float) -> int:
@@ -57,31 +55,35 @@ def _names(args: Args, daemon: Daemon) -> list[str]:
     return [container["name"] for container in listed if container["state"] in ("running", "frozen")]
 
 
-_TIMEOUT = Option("--timeout", value="TIME", read=parse_timeout, help="give up after this long and undo it (10s)")
+_TIMEOUT = Option(
+    "--timeout", value="TIME", read=parse_timeout, help="give up after this long and undo it (10s)"
+)
 _REASON = Option("--reason", value="TEXT", help="why, for `cgwarden why` and the event log")
 _ALL = Option("-a", "--all", help="every running container")
 
 VERBS = {
     "freeze": Verb(
         "freeze [--for TIME] [--reason TEXT] NAME…",
-        "Stop every process of a container where it is; memory and sockets stay. Freezing a frozen one succeeds.",
+        "Stop every process of a container where it is; memory stays. Freezing a frozen one succeeds.",
         _freeze,
         options=(
-            Option("--for", value="TIME", read=parse_duration, help="thaw by itself after this long (30s, 5m)"),
+            Option(
+                "--for", value="TIME", read=parse_duration, help="thaw by itself after this long (30s, 5m)"
+            ),
             _REASON,
             _TIMEOUT,
             _ALL,
             JSON,
         ),
         words=(0, None),
-        more='Alias: pause. With --json: {"name", "changed", "state", "holders", "decision"}; changed is false where\n'
-        "the container was frozen already. A container that does not freeze in time is thawed again: exit code 124.",
+        more='Alias: pause. With --json: {"name", "changed", "state", "holders", "decision"}; changed is false\n'
+        "where it was frozen already. A container that does not freeze in time is thawed again: exit code 124.",
     ),
     "thaw": Verb(
         "thaw [--force] NAME…",
         "Let a frozen container go on. Drops your own hold; policies may still hold it.",
         _thaw,
-        options=(Option("-f", "--force", help="drop everybody's hold"), _REASON, _TIMEOUT, _ALL, JSON),
+        options=(Option("-f", "--force", help="drop everybody's hold"), _ALL, JSON),
         words=(0, None),
         more="Alias: unpause. Thawing a running container succeeds and changes nothing.",
     ),

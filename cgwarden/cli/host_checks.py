@@ -9,7 +9,12 @@ from typing import Any
 
 def check_host(no_daemon: str) -> dict[str, Any]:
     """A report of the same shape as the daemon's, from what this process may see."""
-    checks = [_check("daemon", "degraded", no_daemon, "start it with `cgwarden serve`"), _root(), *_hierarchies(), *_pressure()]
+    checks = [
+        _check("daemon", "degraded", no_daemon, "start it with `cgwarden serve`"),
+        _root(),
+        *_hierarchies(),
+        *_pressure(),
+    ]
     return {"ok": all(check["state"] != "missing" for check in checks), "checks": checks}
 
 
@@ -20,7 +25,12 @@ def _check(name: str, state: str, detail: str, advice: str = "") -> dict[str, st
 def _root() -> dict[str, str]:
     if os.geteuid() == 0:
         return _check("privilege", "ok", "root")
-    return _check("privilege", "missing", f"uid {os.geteuid()}", "`cgwarden serve` needs root; the command line only the socket")
+    return _check(
+        "privilege",
+        "missing",
+        f"uid {os.geteuid()}",
+        "`cgwarden serve` needs root; the command line only the socket",
+    )
 
 
 def _hierarchies() -> list[dict[str, str]]:
@@ -38,7 +48,9 @@ def _hierarchy(report: Any) -> dict[str, str]:
         return _check(report.controller, "degraded", "not mounted", str(report.cost or ""))
     lacking = f"; lacks {', '.join(report.missing)}" if report.missing else ""
     state = "degraded" if report.missing else "ok"
-    return _check(report.controller, state, f"{report.kind} at {report.mounted_at}{lacking}", str(report.cost or ""))
+    return _check(
+        report.controller, state, f"{report.kind} at {report.mounted_at}{lacking}", str(report.cost or "")
+    )
 
 
 def _pressure() -> list[dict[str, str]]:

@@ -27,7 +27,14 @@ def _procs(args: Args) -> int:
         print_json(answer["processes"])
         return 0
     rows = [
-        (str(one["pid"]), str(one["ppid"]), str(one["user"]), one["state"], format_bytes(one["rss_bytes"]), one["command"])
+        (
+            str(one["pid"]),
+            str(one["ppid"]),
+            str(one["user"]),
+            one["state"],
+            format_bytes(one["rss_bytes"]),
+            one["command"],
+        )
         for one in answer["processes"]
     ]
     print("\n".join(table(("PID", "PPID", "USER", "STATE", "RSS", "COMMAND"), rows, right=(0, 1, 4))))
@@ -37,7 +44,7 @@ def _procs(args: Args) -> int:
 VERBS = {
     "inspect": Verb(
         "inspect NAME…",
-        "Print all about a container as JSON: state, limits, owners, cgroup directories (several names: a list).",
+        "Print all about a container as JSON: state, limits, owners, cgroups (several names: a list).",
         _inspect,
         options=(Option("--json", help="accepted: the answer is always JSON"),),
         words=(1, None),

@@ -1,4 +1,4 @@
-"""Runs one verb: parses, calls its action, and turns every way of ending into an exit code and at most one line."""
+"""Runs one verb, and turns every way it can end into an exit code and at most one line."""
 
 from __future__ import annotations
 

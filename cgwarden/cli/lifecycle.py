@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import _signal
+import _signal  # type: ignore[import-not-found]
 
 from cgwarden.cli.each import for_each
 from cgwarden.cli.names import container_path
@@ -19,7 +19,9 @@ _SLACK_SEC = 30.0
 
 def parse_signal(text: str) -> str:
     """`KILL`, `SIGKILL` or `9` as `KILL`; the _signal module has the names without the enum's price."""
-    numbers = {getattr(_signal, name): name[3:] for name in dir(_signal) if name.startswith("SIG") and name[3] != "_"}
+    numbers = {
+        getattr(_signal, name): name[3:] for name in dir(_signal) if name.startswith("SIG") and name[3] != "_"
+    }
     wish = text.upper().removeprefix("SIG")
     wish = numbers.get(int(wish), wish) if wish.isascii() and wish.isdigit() else wish
     if wish not in numbers.values():
@@ -68,7 +70,11 @@ def _wait(args: Args) -> int:
     def act(name: str) -> Any:
         return {"name": name, "exit_code": wait_for_exit(daemon, name, timeout)}
 
-    return for_each(args.words, act, as_json=args.on("json"), say=lambda _, answer: str(answer["exit_code"]))
+    return for_each(args.words, act, as_json=args.on("json"), say=_say_code)
+
+
+def _say_code(name: str, answer: dict[str, Any]) -> str:
+    return "unknown" if answer["exit_code"] is None else str(answer["exit_code"])
 
 
 def wait_for_exit(daemon: Daemon, name: str, timeout_sec: float | None) -> int | None:
@@ -79,9 +85,12 @@ def wait_for_exit(daemon: Daemon, name: str, timeout_sec: float | None) -> int |
             answer = daemon.call("POST", container_path(name, "wait"), body, timeout_sec=None)
         except Problem as problem:
             # The daemon bounds a long poll of its own accord; only a time limit of ours ends the waiting.
-            if problem.slug == "timeout" and timeout_sec is None:
+            if problem.slug != "timeout" or timeout_sec is not None:
+                raise
+            answer = daemon.get(container_path(name))
+            if answer["state"] != "exited":
                 continue
-            raise
+        # None where nobody saw the end: the supervisor was lost.
         code: int | None = answer["exit_code"]
         return code
 
@@ -89,16 +98,24 @@ def wait_for_exit(daemon: Daemon, name: str, timeout_sec: float | None) -> int |
 VERBS = {
     "stop": Verb(
         "stop [-t TIME] NAME…",
-        "Ask a container to end (its stop signal), and kill it where it has not ended in time. A stopped one succeeds.",
+        "Ask a container to end, and kill it where it has not ended in time. A stopped one succeeds.",
         _stop,
-        options=(Option("-t", "--time", value="TIME", read=parse_timeout, help="how long to wait before killing (10s)"), JSON),
+        options=(
+            Option(
+                "-t", "--time", value="TIME", read=parse_timeout, help="how long to wait before killing (10s)"
+            ),
+            JSON,
+        ),
         words=(1, None),
     ),
     "kill": Verb(
         "kill [-s SIGNAL] NAME…",
         "Send a signal to a container's first process; KILL ends every process in it.",
         _kill,
-        options=(Option("-s", "--signal", value="SIGNAL", read=parse_signal, help="KILL unless told otherwise"), JSON),
+        options=(
+            Option("-s", "--signal", value="SIGNAL", read=parse_signal, help="KILL unless told otherwise"),
+            JSON,
+        ),
         words=(1, None),
         more="Killing a container that has ended is a conflict: exit code 4.",
     ),
@@ -117,7 +134,12 @@ VERBS = {
         "wait [--timeout TIME] NAME…",
         "Wait until a container has ended and print its exit code.",
         _wait,
-        options=(Option("--timeout", value="TIME", read=parse_timeout, help="give up after this long: exit code 124"), JSON),
+        options=(
+            Option(
+                "--timeout", value="TIME", read=parse_timeout, help="give up after this long: exit code 124"
+            ),
+            JSON,
+        ),
         words=(1, None),
     ),
 }

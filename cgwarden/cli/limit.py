@@ -28,7 +28,12 @@ def _limit(args: Args) -> int:
 
 def _change(args: Args, wanted: Mapping[str, object]) -> int:
     daemon = Daemon()
-    query = {"dry_run": args.get("dry_run"), "force": args.get("force"), "lease_sec": args.get("for"), "reason": args.get("reason")}
+    query = {
+        "dry_run": args.get("dry_run"),
+        "force": args.get("force"),
+        "lease_sec": args.get("for"),
+        "reason": args.get("reason"),
+    }
 
     def act(name: str) -> Any:
         return daemon.call("PATCH", container_path(name, "limits"), wanted, query=query)
@@ -65,7 +70,13 @@ def _show(args: Args) -> int:
 
 def _row(field: str, entry: Mapping[str, Any]) -> tuple[str, ...]:
     owner = str(entry.get("owner") or "-")
-    return field, show_value(field, entry["value"]), owner, show_value(field, entry.get("baseline")), _until(entry)
+    return (
+        field,
+        show_value(field, entry["value"]),
+        owner,
+        show_value(field, entry.get("baseline")),
+        _until(entry),
+    )
 
 
 def _until(entry: Mapping[str, Any]) -> str:
@@ -85,17 +96,25 @@ def show_value(field: str, value: object) -> str:
 
 
 def _per_device(limits: Mapping[str, object]) -> str:
-    return ",".join(f"{name}={amount}" for name, amount in limits.items() if amount not in (None, "max")) or "max"
+    return (
+        ",".join(f"{name}={amount}" for name, amount in limits.items() if amount not in (None, "max"))
+        or "max"
+    )
 
 
 VERBS = {
     "limit": Verb(
         "limit NAME… [LIMITS] [--for TIME] [--dry-run]",
-        "Without limits: show each limit's value as the kernel has it, its owner and its lease. With limits: change them.",
+        "Without limits: show each one as the kernel has it, its owner and its lease. With limits: change them.",
         _limit,
         options=(
             *LIMIT_OPTIONS,
-            Option("--for", value="TIME", read=parse_duration, help="a lease: back to the baseline after this long (30m)"),
+            Option(
+                "--for",
+                value="TIME",
+                read=parse_duration,
+                help="a lease: back to the baseline after this long (30m)",
+            ),
             Option("--dry-run", help="print the writes to the kernel and change nothing"),
             Option("--force", help="take a limit from its owner; allow one below present usage"),
             Option("--reason", value="TEXT", help="why, for `cgwarden why` and the event log"),

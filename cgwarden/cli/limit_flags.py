@@ -64,10 +64,10 @@ def read_device(path: str) -> str:
     except (OSError, ValueError):
         raise BadQuantity(f"there is no device {path!r}; `lsblk -d` lists the disks") from None
     device = f"{os.major(number)}:{os.minor(number)}"
-    if not os.path.exists(f"/sys/dev/block/{device}"):  # noqa: PTH110  pathlib costs a hot verb 8 ms
+    if not os.path.exists(f"/sys/dev/block/{device}"):
         raise BadQuantity(f"{path!r} is not a disk; `lsblk -d` lists the disks")
-    if os.path.exists(f"/sys/dev/block/{device}/partition"):  # noqa: PTH110
-        disk = os.path.basename(os.path.dirname(os.path.realpath(f"/sys/dev/block/{device}")))  # noqa: PTH119, PTH120
+    if os.path.exists(f"/sys/dev/block/{device}/partition"):
+        disk = os.path.basename(os.path.dirname(os.path.realpath(f"/sys/dev/block/{device}")))
         raise BadQuantity(f"{path!r} is a partition; limits hold for whole disks: use /dev/{disk}")
     return device
 
@@ -78,21 +78,61 @@ def _option(*names: str, value: str, read: object, help: str, many: bool = False
 
 LIMIT_OPTIONS = (
     _option("-m", "--memory", value="SIZE", read=parse_limit_size, help="hard memory limit: 512M, 2G, max"),
-    _option("--memory-swap", value="SIZE", read=_memory_swap, help="memory and swap together, as docker; -1 or max"),
-    _option("--memory-reservation", value="SIZE", read=parse_limit_size, help="soft limit, used when the host is short"),
+    _option(
+        "--memory-swap",
+        value="SIZE",
+        read=_memory_swap,
+        help="memory and swap together, as docker; -1 or max",
+    ),
+    _option(
+        "--memory-reservation",
+        value="SIZE",
+        read=parse_limit_size,
+        help="soft limit, used when the host is short",
+    ),
     _option("--memory-high", value="SIZE", read=parse_limit_size, help="slow down and reclaim from here on"),
     _option("--cpus", value="N", read=parse_cpus, help="CPU time: 1.5, 150%, 500m, max"),
-    _option("-c", "--cpu-shares", value="N", read=_between(2, 262144), help="weight among neighbours, 2 to 262144"),
-    _option("--cpu-quota", value="USEC", read=_between(1000, 10**12), help="CPU time per period; --cpus says it simpler"),
-    _option("--cpu-period", value="USEC", read=_between(1000, 1_000_000), help="length of a period, 1000 to 1000000"),
+    _option(
+        "-c", "--cpu-shares", value="N", read=_between(2, 262144), help="weight among neighbours, 2 to 262144"
+    ),
+    _option(
+        "--cpu-quota",
+        value="USEC",
+        read=_between(1000, 10**12),
+        help="CPU time per period; --cpus says it simpler",
+    ),
+    _option(
+        "--cpu-period",
+        value="USEC",
+        read=_between(1000, 1_000_000),
+        help="length of a period, 1000 to 1000000",
+    ),
     _option("--cpuset-cpus", value="LIST", read=_cpu_list, help="only these CPUs: 0-3,6"),
     _option("--cpuset-mems", value="LIST", read=_cpu_list, help="only these memory nodes: 0,1"),
     _option("--pids-limit", value="N", read=_pids, help="processes and threads, or max"),
-    _option("--blkio-weight", value="N", read=_between(1, 1000), help="disk weight among neighbours, 1 to 1000"),
-    _option("--device-read-bps", value="DEV:RATE", read=_device_rate, help="bytes per second: /dev/sda:10mb", many=True),
-    _option("--device-write-bps", value="DEV:RATE", read=_device_rate, help="the same for writing", many=True),
-    _option("--device-read-iops", value="DEV:N", read=_device_operations, help="reads per second: /dev/sda:1000", many=True),
-    _option("--device-write-iops", value="DEV:N", read=_device_operations, help="the same for writing", many=True),
+    _option(
+        "--blkio-weight", value="N", read=_between(1, 1000), help="disk weight among neighbours, 1 to 1000"
+    ),
+    _option(
+        "--device-read-bps",
+        value="DEV:RATE",
+        read=_device_rate,
+        help="bytes per second: /dev/sda:10mb",
+        many=True,
+    ),
+    _option(
+        "--device-write-bps", value="DEV:RATE", read=_device_rate, help="the same for writing", many=True
+    ),
+    _option(
+        "--device-read-iops",
+        value="DEV:N",
+        read=_device_operations,
+        help="reads per second: /dev/sda:1000",
+        many=True,
+    ),
+    _option(
+        "--device-write-iops", value="DEV:N", read=_device_operations, help="the same for writing", many=True
+    ),
 )
 
 _PLAIN = {

@@ -12,7 +12,9 @@ def _logs(args: Args) -> int:
     from cgwarden.cli.attached import copy_log
 
     container_path(args.words[0])
-    copy_log(Daemon(), args.words[0], follow=args.on("follow"), tail=args.get("tail"), times=args.on("timestamps"))
+    copy_log(
+        Daemon(), args.words[0], follow=args.on("follow"), tail=args.get("tail"), times=args.on("timestamps")
+    )
     return 0
 
 

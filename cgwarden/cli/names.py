@@ -12,11 +12,15 @@ LONGEST = 63
 def check_name(name: str) -> str:
     """`name`, or UsageError that quotes it and says what a name looks like."""
     if not name:
-        raise UsageError("the container's name is empty; use letters, digits, _ . - (a letter or digit first)")
+        raise UsageError(
+            "the container's name is empty; use letters, digits, _ . - (a letter or digit first)"
+        )
     if len(name) > LONGEST:
         raise UsageError(f"the name {name[:24]!r}… has {len(name)} characters; at most {LONGEST} are allowed")
     if name[0] not in _FIRST or not _REST.issuperset(name):
-        raise UsageError(f"{name!r} is not a container name; use letters, digits, _ . - (a letter or digit first)")
+        raise UsageError(
+            f"{name!r} is not a container name; use letters, digits, _ . - (a letter or digit first)"
+        )
     return name
 
 

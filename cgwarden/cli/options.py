@@ -1,4 +1,4 @@
-"""Command-line options declared as data: one style of parsing, help and errors for every verb, at a fifth of argparse's cost."""
+"""Options declared as data: one style of parsing, help and errors for every verb, without argparse's cost."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ class UsageError(Exception):
 class Option:
     """One flag: its spellings, what it takes, and how its text becomes a value.
 
-    `value` names the argument in help ("SIZE"); without one the option is a switch. `field` is the key under which
-    a verb finds it, the first long spelling by default. `many` collects repeats. Options with the same `group` stand
-    together in the help.
+    `value` names the argument in help ("SIZE"); without one the option is a switch. `field` is the key under
+    which a verb finds it, the first long spelling by default. `many` collects repeats. Options with the same
+    `group` stand together in the help.
     """
 
     def __init__(
@@ -141,7 +141,9 @@ def closest(word: str, known: Sequence[str]) -> str | None:
     return next(iter(get_close_matches(word, known, 1, 0.6)), None)
 
 
-def _flags(text: str, rest: Iterator[str], by_name: dict[str, Option]) -> Iterator[tuple[Option, str, str | None]]:
+def _flags(
+    text: str, rest: Iterator[str], by_name: dict[str, Option]
+) -> Iterator[tuple[Option, str, str | None]]:
     """The options that one word holds: `--name`, `--name=value`, `-n value`, `-nvalue`, `-if`."""
     if text.startswith("--"):
         spelling, equals, value = text.partition("=")
@@ -164,7 +166,9 @@ def _known(spelling: str, by_name: dict[str, Option]) -> Option:
         return HELP
     if option is None:
         near = closest(spelling, list(by_name)) if len(spelling) > 2 else None
-        raise UsageError(f"unknown option {spelling} " + (f"(did you mean {near}?)" if near else "(--help lists them)"))
+        raise UsageError(
+            f"unknown option {spelling} " + (f"(did you mean {near}?)" if near else "(--help lists them)")
+        )
     return option
 
 

@@ -101,8 +101,12 @@ VERBS = {
         _ps,
         options=(
             Option("-q", "--quiet", help="names only"),
-            Option("--filter", value="KEY=VALUE", read=_pair, many=True, help="state, name or class equals VALUE"),
-            Option("-l", "--label", value="KEY=VALUE", read=_pair, many=True, help="only those with this label"),
+            Option(
+                "--filter", value="KEY=VALUE", read=_pair, many=True, help="state, name or class equals VALUE"
+            ),
+            Option(
+                "-l", "--label", value="KEY=VALUE", read=_pair, many=True, help="only those with this label"
+            ),
             Option("-a", "--all", help="accepted for docker's sake: all are always listed"),
             JSON,
         ),

@@ -1,4 +1,4 @@
-"""`run`: start a container, and unless told to detach stand in for its program: output, signals, exit code."""
+"""`run`: start a container; unless told to detach, stand in for its program: output, signals, exit code."""
 
 from __future__ import annotations
 
@@ -38,6 +38,12 @@ _LATER = {
     "--privileged": "privileged containers",
 }
 _START_TIMEOUT_SEC = 120.0
+# fmt: off
+_ADJECTIVES = ("able", "brisk", "calm", "deft", "eager", "fair", "glad", "keen",
+               "lucid", "mild", "neat", "quick", "sage", "spry", "tidy", "warm")
+_ANIMALS = ("adder", "bison", "crane", "dingo", "egret", "finch", "gecko", "heron",
+            "ibis", "koala", "lemur", "marten", "newt", "otter", "panda", "raven")
+# fmt: on
 
 
 def _run(args: Args) -> int:
@@ -82,7 +88,9 @@ def _refuse_later(args: Args) -> None:
         if field.startswith("later_"):
             what = _LATER[field.removeprefix("later_")]
             instead = "; use --rootfs DIR" if what == "images" else ""
-            raise UsageError(f"{spelling}: {what} are not available yet{instead}".replace("input are", "input is"))
+            raise UsageError(
+                f"{spelling}: {what} are not available yet{instead}".replace("input are", "input is")
+            )
 
 
 def read_spec(args: Args) -> dict[str, object]:
@@ -91,7 +99,7 @@ def read_spec(args: Args) -> dict[str, object]:
         raise UsageError("--rootfs DIR is needed: the directory the container starts from (/ is allowed)")
     spec: dict[str, object] = {
         "name": check_name(args.get("name")) if args.get("name") is not None else invent_name(),
-        "rootfs": os.path.abspath(args.get("rootfs")),  # noqa: PTH100  ours is the caller's directory, not the daemon's
+        "rootfs": os.path.abspath(args.get("rootfs")),
         "command": args.words,
         "env": _environment(args),
         "limits": read_limits(args),
@@ -114,7 +122,7 @@ def _environment(args: Args) -> dict[str, str]:
 
 def _read_env_file(path: str) -> list[tuple[str, str]]:
     try:
-        with open(path, encoding="utf-8") as file:  # noqa: PTH123  pathlib costs 8 ms
+        with open(path, encoding="utf-8") as file:
             lines = [line.strip() for line in file]
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"--env-file {path}: {getattr(error, 'strerror', None) or error}") from None
@@ -127,9 +135,7 @@ def _read_env_file(path: str) -> list[tuple[str, str]]:
 def invent_name() -> str:
     """A name such as `calm-otter-3f2a`: easy to say, and unlikely to be taken."""
     chance = os.urandom(4)
-    adjectives = "able brisk calm deft eager fair glad keen lucid mild neat quick sage spry tidy warm".split()
-    animals = "adder bison crane dingo egret finch gecko heron ibis koala lemur marten newt otter panda raven".split()
-    return f"{adjectives[chance[0] % 16]}-{animals[chance[1] % 16]}-{chance[2:].hex()}"
+    return f"{_ADJECTIVES[chance[0] % 16]}-{_ANIMALS[chance[1] % 16]}-{chance[2:].hex()}"
 
 
 def _one_of(words: tuple[str, ...], later: tuple[str, ...] = ()) -> Any:
@@ -159,23 +165,69 @@ _SECURITY = "Security"
 _OPTIONS = (
     Option("-d", "--detach", help="return as soon as the program runs, and print the container's name"),
     Option("--name", value="NAME", help="the container's name; one is invented if not given"),
-    Option("--rootfs", value="DIR", help="the root directory; it gets a private writable layer (/ is allowed)"),
-    Option("-e", "--env", value="KEY=VALUE", read=parse_variable, many=True, help="set a variable; KEY alone takes yours"),
+    Option(
+        "--rootfs", value="DIR", help="the root directory; it gets a private writable layer (/ is allowed)"
+    ),
+    Option(
+        "-e",
+        "--env",
+        value="KEY=VALUE",
+        read=parse_variable,
+        many=True,
+        help="set a variable; KEY alone takes yours",
+    ),
     Option("--env-file", value="FILE", many=True, help="variables from a file, one KEY=VALUE a line"),
     Option("-w", "--workdir", value="DIR", help="start in this directory (/)"),
     Option("-u", "--user", value="UID[:GID]", help="run as this user (0:0)"),
     Option("-h", "--hostname", value="NAME", help="the container's own host name (its name)"),
-    Option("--network", "--net", value="KIND", read=_one_of(NETWORKS, ("bridge",)), field="network", help="none or host (none)"),
+    Option(
+        "--network",
+        "--net",
+        value="KIND",
+        read=_one_of(NETWORKS, ("bridge",)),
+        field="network",
+        help="none or host (none)",
+    ),
     Option("-l", "--label", value="KEY=VALUE", read=_label, many=True, help="a label; policies choose by it"),
-    Option("--class", value="CLASS", read=_one_of(CLASSES), help="guaranteed, burstable or besteffort (burstable)"),
+    Option(
+        "--class",
+        value="CLASS",
+        read=_one_of(CLASSES),
+        help="guaranteed, burstable or besteffort (burstable)",
+    ),
     Option("--rm", field="auto_remove", help="remove the container when it has ended"),
-    Option("--stop-signal", value="SIGNAL", read=lambda text: f"SIG{parse_signal(text)}", help="what `stop` sends (TERM)"),
-    Option("--stop-timeout", value="TIME", read=parse_timeout, field="stop_timeout_sec", help="before `stop` kills (10s)"),
+    Option(
+        "--stop-signal",
+        value="SIGNAL",
+        read=lambda text: f"SIG{parse_signal(text)}",
+        help="what `stop` sends (TERM)",
+    ),
+    Option(
+        "--stop-timeout",
+        value="TIME",
+        read=parse_timeout,
+        field="stop_timeout_sec",
+        help="before `stop` kills (10s)",
+    ),
     Option("--dry-run", help="print what would be done, step by step, and do nothing"),
     JSON,
     *LIMIT_OPTIONS,
-    Option("--cap-add", value="CAP", read=_capability, many=True, help="keep a capability, or ALL", group=_SECURITY),
-    Option("--cap-drop", value="CAP", read=_capability, many=True, help="drop a capability, or ALL", group=_SECURITY),
+    Option(
+        "--cap-add",
+        value="CAP",
+        read=_capability,
+        many=True,
+        help="keep a capability, or ALL",
+        group=_SECURITY,
+    ),
+    Option(
+        "--cap-drop",
+        value="CAP",
+        read=_capability,
+        many=True,
+        help="drop a capability, or ALL",
+        group=_SECURITY,
+    ),
     Option("--read-only", help="a root that cannot be written", group=_SECURITY),
 )
 _SWITCHES_LATER = ("-i", "-t", "--init", "--privileged")
@@ -193,8 +245,9 @@ VERBS = {
         hidden=_HIDDEN,
         words=(0, None),
         command=True,
-        more="Without -d the program's output is shown here, SIGINT and SIGTERM go to it, and its exit code is ours.\n"
-        "Exit codes: 2 usage, 4 name taken, 125 refused or failed, 126 cannot be invoked, 127 not found, 128+n signal.\n"
-        "Example:\n  cgwarden run -d --name web --rootfs / --memory 256M --cpus 0.5 --pids-limit 50 -- sleep 100",
+        more="Without -d its output is shown here, SIGINT and SIGTERM go to it, and its exit code is ours.\n"
+        "Exit codes: 2 usage, 4 name taken, 125 refused or failed, 126 cannot be invoked, 127 not found,\n"
+        "128+n ended by signal n.\n"
+        "Example:\n  cgwarden run -d --name web --rootfs / --memory 256M --cpus 0.5 -- sleep 100",
     ),
 }

@@ -20,7 +20,7 @@ def _serve(args: Args) -> int:
 VERBS = {
     "serve": Verb(
         "serve [--config FILE] [--run-dir DIR] [--state-dir DIR] [--listen ADDR:PORT] [--cgroup-parent NAME]",
-        "Run the daemon: it starts containers, reads them once a second, and lets policies adjust their limits.",
+        "Run the daemon: it starts containers, reads them each second, and lets policies adjust limits.",
         _serve,
         options=(
             Option("--config", value="FILE", help="configuration (/etc/cgwarden/cgwarden.toml)"),
@@ -30,6 +30,6 @@ VERBS = {
             Option("--cgroup-parent", value="NAME", help="the cgroup that holds the containers (cgwarden)"),
             Option("--policy-dir", value="DIR", help="policy files (/etc/cgwarden/policies.d)"),
         ),
-        more="Exit codes: 4 a second daemon on the same directories, 5 not root, 78 no cgroups or a broken configuration.",
+        more="Exit codes: 4 a second daemon on the same directories, 5 not root, 78 no cgroups or bad configuration.",
     ),
 }

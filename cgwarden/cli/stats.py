@@ -15,7 +15,23 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from typing import Any
 
-HEADER = ("NAME", "STATE", "CPU", "OF LIMIT", "MEMORY", "LIMIT", "OF LIMIT", "READ/S", "WRITE/S", "NET IN/S", "NET OUT/S", "PIDS", "PSI CPU", "PSI MEM", "PSI IO")
+HEADER = (
+    "NAME",
+    "STATE",
+    "CPU",
+    "OF LIMIT",
+    "MEMORY",
+    "LIMIT",
+    "OF LIMIT",
+    "READ/S",
+    "WRITE/S",
+    "NET IN/S",
+    "NET OUT/S",
+    "PIDS",
+    "PSI CPU",
+    "PSI MEM",
+    "PSI IO",
+)
 _RIGHT = tuple(range(2, len(HEADER)))
 
 
@@ -110,7 +126,7 @@ def _bytes(value: float | None) -> str:
 VERBS = {
     "stats": Verb(
         "stats [--no-stream] [-i TIME] [NAME…]",
-        "Show CPU, memory, disk, network, processes and pressure of containers; on a terminal again each second.",
+        "Show CPU, memory, disk, network, processes and pressure; on a terminal again each second.",
         _stats,
         options=(
             Option("--no-stream", help="once, then end (so it is when stdout is not a terminal)"),
@@ -119,6 +135,6 @@ VERBS = {
             Option("--jsonl", help="one JSON line per container and interval, without end"),
         ),
         words=(0, None),
-        more="PSI: the share of the last second in which something in the container waited for CPU, memory or disk.",
+        more="PSI: the share of the last second in which something in it waited for CPU, memory or disk.",
     ),
 }

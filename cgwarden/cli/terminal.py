@@ -30,8 +30,10 @@ def bold(text: str) -> str:
 
 
 def harmless(text: str) -> str:
-    """`text` without what could move a cursor, change colours, or reorder what is read (C0, C1, bidi marks)."""
-    return "".join(char if char.isprintable() or char in "\t" else "\N{REPLACEMENT CHARACTER}" for char in text)
+    """`text` without what could move a cursor, change colours, or reorder what is read."""
+    return "".join(
+        char if char.isprintable() or char in "\t" else "\N{REPLACEMENT CHARACTER}" for char in text
+    )
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]], *, right: Sequence[int] = ()) -> list[str]:
@@ -43,7 +45,10 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]], *, right: Sequen
 
 
 def _line(cells: Sequence[str], widths: Sequence[int], right: Sequence[int]) -> str:
-    padded = (cell.rjust(width) if at in right else cell.ljust(width) for at, (cell, width) in enumerate(zip(cells, widths, strict=True)))
+    padded = (
+        cell.rjust(width) if at in right else cell.ljust(width)
+        for at, (cell, width) in enumerate(zip(cells, widths, strict=True))
+    )
     return "  ".join(padded).rstrip()
 
 

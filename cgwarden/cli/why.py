@@ -1,4 +1,4 @@
-"""`why`: explain each action on a container, or one decision: inputs, rule, before, after, and what would end it."""
+"""`why`: explain each action on a container, or one decision: inputs, rule, before, after, verdict."""
 
 from __future__ import annotations
 
@@ -15,7 +15,14 @@ if TYPE_CHECKING:
     from typing import Any
 
 _MARGIN = 19
-_COLOURS = {"applied": "green", "failed": "red", "refused": "yellow", "overruled": "yellow", "near_miss": "dim", "observed": "dim"}
+_COLOURS = {
+    "applied": "green",
+    "failed": "red",
+    "refused": "yellow",
+    "overruled": "yellow",
+    "near_miss": "dim",
+    "observed": "dim",
+}
 
 
 def _why(args: Args) -> int:
@@ -52,7 +59,11 @@ def _held_limits(daemon: Daemon, name: str) -> list[tuple[str, Mapping[str, Any]
         if not daemon.get("/api/v1/decisions", container=name, limit=1)["decisions"]:
             raise
         return []
-    return [(field, entry) for field, entry in fields.items() if entry.get("owner") not in (None, "kernel", "spec")]
+    return [
+        (field, entry)
+        for field, entry in fields.items()
+        if entry.get("owner") not in (None, "kernel", "spec")
+    ]
 
 
 def _print(decisions: list[dict[str, Any]], limits: list[tuple[str, Mapping[str, Any]]], args: Args) -> int:
@@ -77,16 +88,23 @@ def harmless_lines(lines: Iterator[str]) -> Iterator[str]:
 def _limit_line(field: str, entry: Mapping[str, Any]) -> str:
     until = f"  until {entry['expires_at']}" if entry.get("expires_at") else ""
     baseline = show_value(field, entry.get("baseline"))
-    return f"{field} {show_value(field, entry['value'])}  owner {entry['owner']}{until}  (baseline {baseline})"
+    return (
+        f"{field} {show_value(field, entry['value'])}  owner {entry['owner']}{until}  (baseline {baseline})"
+    )
 
 
 def describe(decision: Mapping[str, Any]) -> Iterator[str]:
     """A decision record (wire form) as a few lines; whatever the record lacks is left out."""
     clock = str(decision.get("at", ""))[11:19]
     outcome = str(decision.get("outcome", ""))
-    yield f"{clock} {paint(f'{outcome:10}', _COLOURS.get(outcome, ''))} {decision.get('reason') or _predicate(decision)}"
+    shown = paint(f"{outcome:10}", _COLOURS.get(outcome, ""))
+    yield f"{clock} {shown} {decision.get('reason') or _predicate(decision)}"
     policy = decision.get("policy") or {}
-    origin = f"policy {policy['name']} ({policy.get('mode', '?')})" if policy.get("name") else decision.get("owner")
+    origin = (
+        f"policy {policy['name']} ({policy.get('mode', '?')})"
+        if policy.get("name")
+        else decision.get("owner")
+    )
     yield _more("by", f"{origin}  {paint(str(decision.get('id', '')), 'dim')}")
     for item in decision.get("inputs") or ():
         yield _more("input", _input(item))
@@ -142,16 +160,29 @@ def _write(write: Mapping[str, Any]) -> str:
 def _rails(decision: Mapping[str, Any]) -> str:
     rails = decision.get("rails") or ()
     passed = [rail["rail"] for rail in rails if rail.get("result") == "pass"]
-    others = [f"{rail['rail']} {rail['result']}: {rail.get('detail', '')}".rstrip(": ") for rail in rails if rail.get("result") != "pass"]
+    others = [
+        f"{rail['rail']} {rail['result']}: {rail.get('detail', '')}".rstrip(": ")
+        for rail in rails
+        if rail.get("result") != "pass"
+    ]
     return "; ".join([*([", ".join(passed) + " passed"] if passed else []), *others])
 
 
 VERBS = {
     "why": Verb(
         "why [--json] NAME|DECISION",
-        "Explain what was done to a container and why: inputs, threshold, before, after, verdict, near misses.",
+        "Explain what was done to a container and why: inputs, threshold, before, after, near misses.",
         _why,
-        options=(Option("-n", "--tail", value="N", read=lambda text: parse_count(text, 1, 1000), help="the last N (20)"), JSON),
+        options=(
+            Option(
+                "-n",
+                "--tail",
+                value="N",
+                read=lambda text: parse_count(text, 1, 1000),
+                help="the last N (20)",
+            ),
+            JSON,
+        ),
         words=(1, 1),
     ),
 }

@@ -1,0 +1,110 @@
+"""What policies did, each action checked by reading the kernel's file anew, with no help from the daemon."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import cgroupfs
+
+FREEZER = "freezer"
+_PAGE_BYTES = 4096
+_CORES_SLACK = 2e-5
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """One policy's change of one field of one container; `kernel` is what we read ourselves right after."""
+
+    decision: str
+    policy: str
+    container: str
+    field: str
+    before: object
+    after: object
+    read_back: object
+    kernel: object
+    reason: str
+    time: str
+
+    @property
+    def confirmed(self) -> bool:
+        """Whether the kernel held the new value when we looked, and it was another one before."""
+        return self.before != self.after and same(self.field, self.after, self.kernel)
+
+    def to_wire(self) -> dict[str, object]:
+        """The report's form."""
+        names = (
+            "policy",
+            "container",
+            "field",
+            "before",
+            "after",
+            "read_back",
+            "reason",
+            "time",
+            "decision",
+            "kernel",
+        )
+        return {name: getattr(self, name) for name in names} | {"confirmed": self.confirmed}
+
+
+def same(field: str, wanted: object, present: object) -> bool:
+    """Equal but for the kernel's rounding to pages and microseconds of quota."""
+    numbers = [value for value in (wanted, present) if isinstance(value, int | float)]
+    if len(numbers) < 2:
+        return wanted == present
+    slack = _PAGE_BYTES - 1 if field.endswith("_bytes") else _CORES_SLACK if field.endswith("_cores") else 0
+    return abs(numbers[0] - numbers[1]) <= slack
+
+
+class Kernel:
+    """The demo's own eyes: limits and freezer of a container, from the cgroup files."""
+
+    def __init__(self, cgroup_parent: str) -> None:
+        self._parent = cgroup_parent
+        self._hierarchies = cgroupfs.Hierarchies.read()
+
+    def read(self, container: str, field: str) -> object:
+        """The field's value now, in the API's form; None where the container or the field is gone."""
+        try:
+            cgroup = self._hierarchies.cgroup(f"/{self._parent}/{container}")
+        except cgroupfs.CgroupGone:
+            return None
+        try:
+            if field == FREEZER:
+                return cgroup.read_freezer()
+            value = getattr(cgroup.read_limits(), field, None)
+        except cgroupfs.CgroupGone:
+            return None
+        finally:
+            cgroup.close()
+        return "max" if value is cgroupfs.UNLIMITED else value
+
+    def remove_parent(self) -> None:
+        """Remove the demo's empty cgroup directories, where the daemon did not."""
+        self._hierarchies.remove(f"/{self._parent}")
+
+
+def read_actions(decisions: list[Mapping[str, Any]], kernel: Kernel) -> Iterator[Action]:
+    """The applied policy decisions among `decisions`, each beside what the kernel says now."""
+    for decision in decisions:
+        policy = (decision.get("policy") or {}).get("name")
+        if not policy or decision.get("outcome") != "applied":
+            continue
+        container, field = decision.get("container"), decision.get("field")
+        if container is None or field is None or not decision.get("writes"):
+            continue
+        yield Action(
+            decision=decision["id"],
+            policy=policy,
+            container=container,
+            field=field,
+            before=decision.get("before"),
+            after=decision.get("after"),
+            read_back=decision.get("read_back"),
+            kernel=kernel.read(container, field),
+            reason=decision.get("reason") or "",
+            time=decision["at"],
+        )
