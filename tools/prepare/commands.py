@@ -14,7 +14,7 @@ _NO_NETWORK: Final = re.compile(
     r"|Failed to establish a new connection|Network is unreachable|EAI_AGAIN|ENOTFOUND"
     r"|Cannot initiate the connection"
 )
-_SAID: Final = re.compile(r"^(E:|ERROR:|npm error|error:|Error:|error TS)", re.IGNORECASE)
+_SAID: Final = re.compile(r"^(E: |ERROR: |npm error |\w*Error: )|error TS\d+")
 
 
 def call(
@@ -37,7 +37,13 @@ def call(
                 f"{command[0]} is not on this machine: this set-up is for Debian 12 and 13"
             ) from e
     if result.returncode != 0:
-        raise SetupFailed(f"{Path(command[0]).name} failed: {_why(log)} (see {log.relative_to(ROOT)})")
+        raise SetupFailed(f"{_name(command)} failed: {_why(log)} (see {log.relative_to(ROOT)})")
+
+
+def _name(command: Sequence[str | Path]) -> str:
+    """What people call the program: `pip` and not the interpreter that runs it."""
+    words = [str(word) for word in command]
+    return words[words.index("-m") + 1] if "-m" in words[:2] else Path(words[0]).name
 
 
 def _why(log: Path) -> str:
