@@ -60,11 +60,14 @@ class EventStore:
         self, after: int, limit: int, container: str | None, types: Collection[str] | None, newest: bool
     ) -> list[Event]:
         """Up to `limit` events with an id above `after`, by id: the first ones, or the `newest`."""
-        where, values = ["id > ?"], [after]
+        where = ["id > ?"]
+        values: list[object] = [after]
         if container is not None:
-            where, values = [*where, "container_name = ?"], [*values, container]
+            where.append("container_name = ?")
+            values.append(container)
         if types is not None:
-            where, values = [*where, f"type IN ({', '.join('?' * len(types))})"], [*values, *types]
+            where.append(f"type IN ({', '.join('?' * len(types))})")
+            values.extend(types)
         order = "DESC" if newest else "ASC"
         sql = f"{SELECT} WHERE {' AND '.join(where)} ORDER BY id {order} LIMIT ?"
         events = [Event.from_row(row) for row in self._db.execute(sql, [*values, limit])]

@@ -40,11 +40,11 @@ class HistoryPage:
 
 
 class Buckets(NamedTuple):
-    """`count` points of `width` ticks each, the first from tick `first`."""
+    """`number` points of `width` ticks each, the first from tick `first`."""
 
     first: int
     width: int
-    count: int
+    number: int
 
     def last_tick(self, bucket: int) -> int:
         return self.first + (bucket + 1) * self.width - 1
@@ -110,7 +110,7 @@ class History:
             return HistoryPage([], {metric: {"min": [], "avg": [], "max": []} for metric in metrics})
         buckets = plan_buckets(max(runs[0].first, ticks.start), ticks.stop - 1, points)
         return HistoryPage(
-            [copy.wall_time(min(buckets.last_tick(i), ticks.stop - 1)) for i in range(buckets.count)],
+            [copy.wall_time(min(buckets.last_tick(i), ticks.stop - 1)) for i in range(buckets.number)],
             {metric: fold(runs, column, buckets) for metric, column in zip(metrics, columns, strict=True)},
         )
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, cast
 
 import psutil
 
@@ -89,6 +89,11 @@ class HostUsage(NamedTuple):
 
 PRESSURE_FIELDS: Final = tuple(name for name in HostUsage._fields if name.endswith("pressure_fraction"))
 HOST_METRICS: Final = tuple(name for name in HostUsage._fields if name not in ("pressure", "nodes"))
+
+
+def metric_values(usage: HostUsage) -> tuple[float | None, ...]:
+    """The values of `HOST_METRICS`, in that order."""
+    return cast("tuple[float | None, ...]", usage[: len(HOST_METRICS)])
 
 
 def read_host(taken_at: float, nodes: tuple[NumaNode, ...]) -> HostSample:

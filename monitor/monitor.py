@@ -11,7 +11,7 @@ from typing import Final
 from cgroupfs import Hierarchies
 from monitor.events import EventLog
 from monitor.history import History
-from monitor.host import HOST_METRICS, Host
+from monitor.host import HOST_METRICS, Host, metric_values
 from monitor.sample import ContainerSource, Observation, Snapshot, SweepCost, Tombstone, Totals
 from monitor.sweep import Sweep
 from monitor.usage import METRICS
@@ -58,7 +58,7 @@ class Monitor:
         swept = self._sweep.run(self._tick, taken_at, wall_time, self._take_refresh())
         cost = replace(swept.cost, missed=missed)
         rows = {name: seen.usage for name, seen in swept.containers.items() if not seen.stale}
-        self.history.append(taken_at, wall_time, host[: len(HOST_METRICS)], rows)
+        self.history.append(taken_at, wall_time, metric_values(host), rows)
         self._bury(swept.gone, taken_at)
         self._tell_about_budget(cost)
         self._totals = self._totals.plus(cost)

@@ -15,8 +15,9 @@ from cgroupfs import Cgroup, CgroupError, CgroupGone
 from monitor.sample import ContainerSource, Observation, SweepCost, Watched
 from monitor.tracked import Tracked
 
-WARM_TICKS: Final = 5
-COLD_TICKS: Final = 60
+WARM_TICKS: Final = 5  # network and freezer
+SLOW_TICKS: Final = 10  # peaks, failures, NUMA; a multiple of the warm round
+COLD_TICKS: Final = 60  # limits; a multiple of it too
 FILES_EACH: Final = 10  # the most that a container's hot files need
 SHARE_FOR_HOT: Final = 0.55  # of all descriptors; the rest is for cgroup directories, sockets, logs
 LEAST_FDS: Final = 64
@@ -44,14 +45,10 @@ class Sweep:
         self,
         source: ContainerSource,
         max_fds: int | None = None,
-        *,
-        warm_ticks: int = WARM_TICKS,
-        cold_ticks: int = COLD_TICKS,
     ) -> None:
         """`max_fds`: descriptors to keep between sweeps; beyond it files are opened and closed each time."""
         self._source = source
         self._max_fds = default_max_fds() if max_fds is None else max_fds
-        self._warm_ticks, self._cold_ticks = warm_ticks, cold_ticks
         self._tracked: dict[str, Tracked] = {}
         self._listed: Sequence[Watched] | None = None  # what the source said last, once all of it is tracked
         self._removed: dict[str, Cgroup] = {}  # gone, yet still listed
@@ -68,8 +65,8 @@ class Sweep:
         for name, tracked in tuple(self._tracked.items()):
             turn = tick + tracked.serial
             try:
-                if turn % self._warm_ticks == 0 or tracked.sample is None or name in refresh:
-                    self._read_slow_rounds(tracked, taken_at, turn % self._cold_ticks == 0 or name in refresh)
+                if turn % WARM_TICKS == 0 or tracked.sample is None or name in refresh:
+                    self._read_rounds(tracked, turn, taken_at, name in refresh)
                 tracked.read(taken_at, wall_time)
             except CgroupGone:
                 self._drop(name, gone=True)
@@ -87,12 +84,15 @@ class Sweep:
         for name in tuple(self._tracked):
             self._drop(name, gone=False)
 
-    def _read_slow_rounds(self, tracked: Tracked, taken_at: float, cold: bool) -> None:
+    def _read_rounds(self, tracked: Tracked, turn: int, taken_at: float, refresh: bool) -> None:
         """What is read now and then; a failure here must not hide the numbers of the hot round."""
         try:
-            if cold or tracked.limits is None:
+            if turn % COLD_TICKS == 0 or refresh or tracked.limits is None:
                 tracked.read_limits()
-            tracked.read_slow(taken_at)
+            if turn % SLOW_TICKS == 0 or refresh:
+                tracked.read_slow()
+            tracked.read_freezer()
+            tracked.read_net(taken_at)
         except CgroupGone:
             raise
         except (CgroupError, OSError) as error:

@@ -6,6 +6,7 @@ from cgroupfs import Cgroup, HotFiles, HotStats, InterfaceCounters, Limits, Slow
 from monitor.sample import Observation, Sample, Watched
 from monitor.usage import NOTHING_YET, Usage, usage_of
 
+NO_NETWORK = "none"
 SHARED_NETWORK = "host"  # interfaces that are not the container's own: never attributed to it
 # NamedTuple's own constructor costs twice as much, a thousand times a second.
 make = tuple.__new__
@@ -16,6 +17,7 @@ class Tracked:
 
     __slots__ = (
         "_hot",
+        "_hot_at_slow",
         "_hot_stats",
         "_net",
         "_net_taken_at",
@@ -39,6 +41,7 @@ class Tracked:
         """
         self._hot = HotFiles(cgroup, keep=keep)
         self._hot_stats: HotStats | None = None
+        self._hot_at_slow: HotStats | None = None
         self._net: tuple[InterfaceCounters, ...] | None = None
         self._net_taken_at: float | None = None
         self._slow: SlowStats | None = None
@@ -73,18 +76,38 @@ class Tracked:
         self._hot, self.kept = hot, True
 
     def read_limits(self) -> None:
-        """The cold round: limits change when somebody writes them."""
+        """The cold round: limits change only when somebody writes them."""
         self.limits = self.cgroup.read_limits()
         self._quiet = False
 
-    def read_slow(self, taken_at: float) -> None:
-        """The warm round: peaks, failure counts, NUMA, freezer state, and the network."""
-        self._slow = self.cgroup.read_slow()
-        self._quiet = False
-        if self.watched.network == SHARED_NETWORK or self.watched.pid is None:
+    def read_slow(self) -> None:
+        """Peaks, limit hits, OOM kills, NUMA, freezer; not again while nothing has run or been charged."""
+        if self._slow is None or self._has_worked():
+            self._slow, self._hot_at_slow = self.cgroup.read_slow(), self._hot_stats
+
+    def read_freezer(self) -> None:
+        """Frozen from outside? Asked of idle ones alone: whoever spends CPU time is not frozen."""
+        if self._slow is None or self._has_worked():
+            return
+        state = self.cgroup.read_freezer()
+        if state != self._slow.freezer:
+            self._slow = self._slow._replace(freezer=state)
+
+    def read_net(self, taken_at: float) -> None:
+        """Counters of the container's own interfaces; loopback alone cannot move while nothing runs."""
+        watched = self.watched
+        if watched.network == SHARED_NETWORK or watched.pid is None:
             self._net, self._net_taken_at = None, None
-        else:
-            self._net, self._net_taken_at = read_net(self.watched.pid), taken_at
+        elif watched.network != NO_NETWORK or self._net is None or self._has_worked():
+            self._net, self._net_taken_at = read_net(watched.pid), taken_at
+            self._quiet = False
+
+    def _has_worked(self) -> bool:
+        """Did any CPU time, memory or task counter move since the last `read_slow`?"""
+        now, then = self._hot_stats, self._hot_at_slow
+        if now is None or then is None:
+            return True
+        return now.cpu != then.cpu or now.memory != then.memory or now.pids != then.pids
 
     def read(self, taken_at: float, wall_time: float) -> None:
         """The hot round: a sample, and the usage since the one before."""

@@ -90,20 +90,22 @@ def usage_of(
     Network counters are read less often than the others: while they stand as they were, the rates of
     `carried` (the usage that was told at `before`) still hold.
     """
-    levels = limit_levels(limits)
-    memory = memory_levels(after.memory, levels[0])
+    memory_max, cpu_max, pids_max = limit_levels(limits)
+    memory = memory_levels(after.memory, memory_max)
     pids = None if after.pids is None else after.pids.current
     seconds = _seconds_between(before, after)
     if before is None or seconds is None:
-        return Usage(*NO_CPU, *memory, *NO_IO, *NO_NET, pids, *NO_PRESSURE, *levels)
+        return Usage(*NO_CPU, *memory, *NO_IO, *NO_NET, pids, *NO_PRESSURE, memory_max, cpu_max, pids_max)
     return Usage(
-        *cpu_rates(before.cpu, after.cpu, seconds, levels[1]),
+        *cpu_rates(before.cpu, after.cpu, seconds, cpu_max),
         *memory,
         *io_rates(before.io, after.io, seconds),
         *_net_or_carried(before, after, carried),
         pids,
         *pressure_rates(before.pressure, after.pressure, seconds),
-        *levels,
+        memory_max,
+        cpu_max,
+        pids_max,
     )
 
 
