@@ -1,0 +1,146 @@
+"""What a daemon finds at its start, and what becomes of it: the table of docs/launcher.md, "After a crash"."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+from cgroupfs import CgroupError, CgroupGone
+from launcher import endings, records
+from launcher.container import Container
+from launcher.errors import BadSpec
+from launcher.site import Site
+from launcher.spec import NAME, ContainerSpec
+
+
+class Found(NamedTuple):
+    container: Container
+    supervisor_pid: int | None
+    reason: str
+
+
+def is_alive(pid: int | None, start_ticks: int | None) -> bool:
+    """The very process on record, and no zombie."""
+    return pid is not None and start_ticks is not None and records.read_start_ticks(pid) == start_ticks
+
+
+@contextlib.contextmanager
+def held_process(pid: int, start_ticks: int | None) -> Iterator[int]:
+    """A pidfd of the process on record; `ProcessLookupError` if it has ended and the number is another's."""
+    fd = os.pidfd_open(pid)
+    try:
+        if not is_alive(pid, start_ticks):
+            raise ProcessLookupError(pid)
+        yield fd
+    finally:
+        os.close(fd)
+
+
+def find(site: Site) -> list[Found]:
+    """Every container on record, classified; records of launches that never were acknowledged are undone."""
+    found = []
+    for name in sorted(os.listdir(site.containers_dir)):
+        if name.startswith(".removed-"):
+            shutil.rmtree(f"{site.containers_dir}/{name}")
+        elif NAME.fullmatch(name) and os.path.isdir(site.state_of(name)):
+            one = _classify(site, name)
+            if one is not None:
+                found.append(one)
+    return found
+
+
+def _classify(site: Site, name: str) -> Found | None:
+    state_dir = site.state_of(name)
+    init = records.read_record(state_dir, records.INIT)
+    end = records.read_record(state_dir, records.EXIT)
+    intent = records.read_record(state_dir, records.SPEC)
+    if init is None and end is None:
+        _roll_back(site, name)
+        return None
+    container = _from_records(name, intent or {}, init or {})
+    same_boot = (init or {}).get("boot_id") == site.boot_id
+    if same_boot and is_alive(container.pid, container.start_ticks):
+        return _adopt_running(site, container, init or {})
+    if same_boot and end is None and _supervisor_alive(init or {}):
+        return _adopt_running(site, container, init or {})
+    return _finish(site, container, end, "its supervisor was lost" if same_boot else "the host was rebooted")
+
+
+def _from_records(name: str, intent: dict[str, Any], init: dict[str, Any]) -> Container:
+    try:
+        spec = ContainerSpec.from_wire(intent.get("spec") or {})
+    except BadSpec:
+        # A damaged record must not hide a container that runs: it can still be limited, stopped and removed.
+        spec = ContainerSpec(name=name, rootfs="/", command=("?",), image="?", hostname=name)
+    return Container(
+        spec=replace(spec, name=name),
+        state="running",
+        pid=init.get("pid"),
+        start_ticks=init.get("start_ticks"),
+        created_at=intent.get("created_at") or init.get("started_at") or records.rfc3339(),
+        started_at=init.get("started_at"),
+    )
+
+
+def _supervisor_alive(init: dict[str, Any]) -> bool:
+    return is_alive(init.get("supervisor_pid"), init.get("supervisor_start_ticks"))
+
+
+def _adopt_running(site: Site, container: Container, init: dict[str, Any]) -> Found:
+    """With its supervisor, which keeps the log and will record the end; or as an orphan that is watched from here."""
+    try:
+        cgroup = site.hierarchies.cgroup(site.cgroup_of(container.name))
+    except CgroupGone:
+        cgroup = None
+    supervised = _supervisor_alive(init)
+    reason = "it ran on without the daemon" if supervised else "its supervisor was lost; it runs on"
+    adopted = replace(container, cgroup=cgroup, supervised=supervised)
+    return Found(adopted, init.get("supervisor_pid") if supervised else None, reason)
+
+
+def _finish(site: Site, container: Container, end: dict[str, Any] | None, reason: str) -> Found | None:
+    """It ended while nobody looked: complete the record, remove its cgroups."""
+    with contextlib.suppress(CgroupGone):
+        container = replace(container, cgroup=site.hierarchies.cgroup(site.cgroup_of(container.name)))
+    told = end is not None and "oom_killed" in end
+    ending = endings.finish(site, container, None, reason)
+    if ending.container.spec.auto_remove:
+        shutil.rmtree(site.state_of(container.name))
+        return None
+    return Found(ending.container, None, "it had ended before" if told else f"it ended meanwhile: {ending.reason}")
+
+
+def _roll_back(site: Site, name: str) -> None:
+    """Intent only: the launch was never acknowledged. Backwards, the directory last."""
+    with contextlib.suppress(CgroupGone):
+        with contextlib.closing(site.hierarchies.cgroup(site.cgroup_of(name))) as cgroup:
+            cgroup.kill()
+    site.hierarchies.remove(site.cgroup_of(name))
+    shutil.rmtree(site.run_of(name), ignore_errors=True)
+    shutil.rmtree(site.state_of(name))
+
+
+def undo_leaks(site: Site) -> list[tuple[str, str]]:
+    """Run directories and empty cgroups of ours without a record; a populated one is somebody else's and stays."""
+    undone = []
+    known = set(os.listdir(site.containers_dir))
+    for name in sorted(set(os.listdir(f"{site.run_dir}/containers")) - known):
+        shutil.rmtree(site.run_of(name), ignore_errors=True)
+    for name in sorted(site.hierarchies.children(f"/{site.cgroup_parent.strip('/')}") - known):
+        with contextlib.suppress(CgroupError):
+            if not _is_populated(site, name):
+                site.hierarchies.remove(site.cgroup_of(name))
+                undone.append((name, "its cgroup had been left behind, empty"))
+    return undone
+
+
+def _is_populated(site: Site, name: str) -> bool:
+    try:
+        with contextlib.closing(site.hierarchies.cgroup(site.cgroup_of(name))) as cgroup:
+            return bool(cgroup.procs())
+    except CgroupGone:
+        return False

@@ -1,0 +1,98 @@
+"""What others see of a container: an immutable snapshot, with its cgroup held open while it runs."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from cgroupfs import Cgroup, CgroupGone
+from launcher.spec import ContainerSpec
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Container:
+    """`state` is created, running or exited; frozen is read live, since anybody may freeze a cgroup."""
+
+    spec: ContainerSpec
+    state: str
+    pid: int | None = None
+    start_ticks: int | None = None
+    exit_code: int | None = None
+    signal: int | None = None
+    oom_killed: bool = False
+    created_at: str
+    started_at: str | None = None
+    finished_at: str | None = None
+    supervised: bool = True
+    cgroup: Cgroup | None = None
+
+    @property
+    def name(self) -> str:
+        return self.spec.name
+
+    @property
+    def image(self) -> str:
+        return self.spec.image
+
+    @property
+    def rootfs(self) -> str:
+        return self.spec.rootfs
+
+    @property
+    def command(self) -> tuple[str, ...]:
+        return self.spec.command
+
+    @property
+    def labels(self) -> Mapping[str, str]:
+        return self.spec.labels
+
+    @property
+    def klass(self) -> str:
+        return self.spec.klass
+
+    @property
+    def network(self) -> str:
+        return self.spec.network
+
+    @property
+    def hostname(self) -> str:
+        return self.spec.hostname
+
+    def read_state(self) -> str:
+        """The state with the freezer asked."""
+        if self.state == "running" and self.cgroup is not None:
+            with contextlib.suppress(CgroupGone):
+                return "frozen" if self.cgroup.read_freezer() == "frozen" else "running"
+        return self.state
+
+    def to_wire(self) -> dict[str, Any]:
+        return {
+            "name": self.name,
+            "state": self.read_state(),
+            "pid": self.pid if self.state == "running" else None,
+            "exit_code": self.exit_code,
+            "image": self.image,
+            "labels": dict(self.labels),
+            "created_at": self.created_at,
+            "started_at": self.started_at,
+            "finished_at": self.finished_at,
+            "class": self.klass,
+            "command": list(self.command),
+            "rootfs": self.rootfs,
+            "network": self.network,
+            "hostname": self.hostname,
+            "supervised": self.supervised,
+            "oom_killed": self.oom_killed,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class LauncherEvent:
+    """`type` is container.create, .start, .exit, .oom, .remove or .adopt."""
+
+    type: str
+    container: str
+    reason: str
+    detail: dict[str, Any]

@@ -1,0 +1,101 @@
+"""What happens when a container has ended, or has lost its supervisor: final numbers, record, cgroups gone."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+from cgroupfs import Cgroup, CgroupError, CgroupGone
+from launcher import records, syscalls
+from launcher.container import Container
+from launcher.site import Site
+
+
+class Ending(NamedTuple):
+    container: Container
+    reason: str
+    detail: dict[str, Any]
+
+
+def exit_of_status(status: int | None) -> dict[str, Any]:
+    """An exit record from a wait status that came from the kernel and not from the supervisor; None: nobody knows."""
+    record: dict[str, Any] = {"exit_code": None, "signal": None, "finished_at": records.rfc3339()}
+    if status is not None and os.WIFSIGNALED(status):
+        record |= {"exit_code": 128 + os.WTERMSIG(status), "signal": os.WTERMSIG(status)}
+    elif status is not None:
+        record["exit_code"] = os.WEXITSTATUS(status)
+    return record
+
+
+def finish(site: Site, container: Container, pidfd: int | None, reason: str) -> Ending:
+    """Read the last numbers, complete the exit record, then remove the cgroups: in this order, whatever crashes."""
+    state_dir = site.state_of(container.name)
+    record = records.read_record(state_dir, records.EXIT)
+    if record is None:
+        record = exit_of_status(None if pidfd is None else syscalls.pidfd_exit_status(pidfd))
+        record["reason"] = reason
+    if "oom_killed" not in record:
+        record |= _last_numbers(container.cgroup)
+        _write_exit(state_dir, record)
+    _remove_cgroups(site, container)
+    shutil.rmtree(site.run_of(container.name), ignore_errors=True)
+    ended = exited(container, record)
+    detail = {key: record.get(key) for key in ("exit_code", "signal", "oom_killed", "usage")}
+    return Ending(ended, record.get("reason") or _reason(record), detail)
+
+
+def exited(container: Container, record: dict[str, Any]) -> Container:
+    return replace(
+        container,
+        state="exited",
+        exit_code=record.get("exit_code"),
+        signal=record.get("signal"),
+        oom_killed=bool(record.get("oom_killed")),
+        finished_at=record.get("finished_at"),
+        cgroup=None,
+    )
+
+
+def _reason(record: dict[str, Any]) -> str:
+    if record.get("oom_killed"):
+        return "a process was killed for lack of memory"
+    if record.get("signal") is not None:
+        return f"killed by signal {record['signal']}"
+    return f"exited with {record['exit_code']}"
+
+
+def _last_numbers(cgroup: Cgroup | None) -> dict[str, Any]:
+    """OOM kills and total use, which vanish with the cgroup."""
+    if cgroup is None:
+        return {"oom_killed": False}
+    try:
+        slow = cgroup.read_slow()
+        hot = cgroup.hot(keep=False).read()
+    except CgroupError:
+        return {"oom_killed": False}
+    usage = {
+        "cpu_usage_usec": hot.cpu.usage_usec if hot.cpu else None,
+        "memory_peak_bytes": slow.memory_peak_bytes,
+        "pids_peak": slow.pids_peak,
+    }
+    return {"oom_killed": bool(slow.oom_kills), "usage": usage}
+
+
+def _write_exit(state_dir: str, record: dict[str, Any]) -> None:
+    fd = os.open(state_dir, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        records.write_record(fd, records.EXIT, record)
+    finally:
+        os.close(fd)
+
+
+def _remove_cgroups(site: Site, container: Container) -> None:
+    """What is left in there was started by a joining `exec` at the last moment."""
+    if container.cgroup is not None:
+        with contextlib.suppress(CgroupGone):
+            container.cgroup.kill()
+        container.cgroup.close()
+    site.hierarchies.remove(site.cgroup_of(container.name))

@@ -1,0 +1,100 @@
+"""What the launcher refuses or fails at, each as one clear sentence for the person who asked."""
+
+from __future__ import annotations
+
+
+class LauncherError(Exception):
+    """`str(e)` is always one line that names the thing and says what is wrong with it."""
+
+
+class UnknownContainer(LauncherError):
+    def __init__(self, name: str) -> None:
+        super().__init__(f"there is no container {name!r}")
+        self.name = name
+
+
+class NameTaken(LauncherError):
+    def __init__(self, name: str, why: str = "a container of that name exists; remove it or choose another") -> None:
+        super().__init__(f"the name {name!r} is taken: {why}")
+        self.name = name
+
+
+class BadSpec(LauncherError):
+    """A wish that cannot be meant; found before anything was made."""
+
+    def __init__(self, field: str, why: str) -> None:
+        super().__init__(f"{field}: {why}")
+        self.field = field
+        self.why = why
+
+
+class MissingRoot(LauncherError):
+    def __init__(self, path: str, why: str) -> None:
+        super().__init__(f"root directory {path}: {why}")
+        self.path = path
+
+
+class CannotInvoke(LauncherError):
+    """The program is there and cannot be executed (shells say 126)."""
+
+    exit_code = 126
+
+    def __init__(self, command: str, why: str) -> None:
+        super().__init__(f"cannot run {command!r}: {why}")
+        self.command = command
+
+
+class CommandNotFound(LauncherError):
+    """No such program inside the container (shells say 127)."""
+
+    exit_code = 127
+
+    def __init__(self, command: str, why: str = "no such program inside the container") -> None:
+        super().__init__(f"cannot find {command!r}: {why}")
+        self.command = command
+
+
+class NotRunning(LauncherError):
+    def __init__(self, name: str, state: str) -> None:
+        super().__init__(f"container {name!r} is not running (it is {state})")
+        self.name = name
+        self.state = state
+
+
+class StillRunning(LauncherError):
+    def __init__(self, name: str) -> None:
+        super().__init__(f"container {name!r} is still running; stop it first, or remove it with force")
+        self.name = name
+
+
+class ContainerFrozen(LauncherError):
+    def __init__(self, name: str) -> None:
+        super().__init__(f"container {name!r} is frozen; thaw it first")
+        self.name = name
+
+
+class SupervisorLost(LauncherError):
+    """The container runs on, but the process that could start more programs in it is gone."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            f"container {name!r} has lost its supervisor: it runs on and can be limited, stopped and removed, "
+            "but nothing more can be started in it"
+        )
+        self.name = name
+
+
+class StopTimeout(LauncherError):
+    def __init__(self, name: str, timeout_sec: float) -> None:
+        super().__init__(f"container {name!r} did not end within {timeout_sec:g} s")
+        self.name = name
+        self.timeout_sec = timeout_sec
+
+
+class LaunchFailed(LauncherError):
+    """A step between the intent and the running program failed; everything made so far was undone."""
+
+    def __init__(self, step: str, why: str) -> None:
+        super().__init__(f"launch failed while trying to {step}: {why}")
+        self.step = step
+        self.why = why

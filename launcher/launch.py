@@ -1,0 +1,167 @@
+"""Create and start of one container, and the way back: whatever fails, nothing half-made is left.
+
+Order: intent on disk, cgroups with limits in force, supervisor, first process, record, gate, program. The supervisor
+makes intent and record durable in one go while the first process sets itself up; nothing is acknowledged before.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any, Final
+
+from cgroupfs import Cgroup, CgroupGone, Written
+from launcher import channel, plan, records
+from launcher.capabilities import plan_capabilities
+from launcher.container import Container
+from launcher.defaults import DEFAULT_DEVICE_RULES, MKNOD_DEVICE_RULES
+from launcher.errors import CannotInvoke, CommandNotFound, LauncherError, LaunchFailed, NameTaken
+from launcher.site import Site
+from launcher.spawner import Spawner
+from launcher.spec import ContainerSpec
+
+ANSWER_SEC: Final = 60.0
+RecordLimits = Callable[[ContainerSpec, Sequence[Written] | None, str], None]
+
+
+def error_of(command: str, wire: dict[str, Any]) -> LauncherError:
+    """What a process of ours reported from its last steps, as the error that the caller gets."""
+    if wire["kind"] == "not-found":
+        return CommandNotFound(command, wire["why"])
+    if wire["kind"] == "cannot-invoke":
+        return CannotInvoke(command, wire["why"])
+    return LaunchFailed(wire["step"], wire["why"])
+
+
+def device_rules(spec: ContainerSpec):  # type: ignore[no-untyped-def]
+    held = plan_capabilities(spec.cap_add, spec.cap_drop)
+    return (*DEFAULT_DEVICE_RULES, *(MKNOD_DEVICE_RULES if "MKNOD" in held else ()))
+
+
+def launch(site: Site, spawner: Spawner, spec: ContainerSpec, record_limits: RecordLimits) -> tuple[Container, int]:
+    """The running container, and its supervisor's pid. Raises with everything undone."""
+    spec = replace(spec, rootfs=site.real_root(spec))
+    refuse_foreign_cgroup(site, spec.name)
+    with contextlib.ExitStack() as undo:
+        created_at = _write_intent(site, spec, undo)
+        cgroup = site.hierarchies.create(site.cgroup_of(spec.name))
+        undo.callback(site.hierarchies.remove, cgroup.path)
+        undo.callback(cgroup.close)
+        undo.callback(_kill_rest, cgroup)
+        apply_limits(spec, cgroup, record_limits)
+        identity = _spawn(site, spawner, spec, cgroup)
+        undo.pop_all()
+    started = Container(
+        spec=spec,
+        state="running",
+        pid=identity["pid"],
+        start_ticks=identity["start_ticks"],
+        created_at=created_at,
+        started_at=identity["started_at"],
+        cgroup=cgroup,
+    )
+    return started, identity["supervisor_pid"]
+
+
+def refuse_foreign_cgroup(site: Site, name: str) -> None:
+    """A populated cgroup of that name that is no container of ours is somebody else's: never touched."""
+    try:
+        found = site.hierarchies.cgroup(site.cgroup_of(name))
+    except CgroupGone:
+        return
+    with contextlib.closing(found):
+        if found.procs():
+            raise NameTaken(name, f"the cgroup {found.path} has processes that cgwarden did not start")
+
+
+def _write_intent(site: Site, spec: ContainerSpec, undo: contextlib.ExitStack) -> str:
+    state_dir, run_dir = site.state_of(spec.name), site.run_of(spec.name)
+    try:
+        os.mkdir(state_dir, 0o700)
+    except FileExistsError:
+        raise NameTaken(spec.name) from None
+    undo.callback(shutil.rmtree, state_dir, ignore_errors=True)
+    created_at = records.rfc3339()
+    fd = os.open(state_dir, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        records.write_record(fd, records.SPEC, {"spec": spec.to_wire(), "created_at": created_at}, durable=False)
+        for name in ("upper", "work", "root"):
+            os.mkdir(name, 0o755, dir_fd=fd)
+    finally:
+        os.close(fd)
+    undo.callback(shutil.rmtree, run_dir, ignore_errors=True)
+    shutil.rmtree(run_dir, ignore_errors=True)
+    os.mkdir(run_dir, 0o700)
+    return created_at
+
+
+def apply_limits(spec: ContainerSpec, cgroup: Cgroup, record_limits: RecordLimits) -> None:
+    """Limits and device rules, in force before any process exists. A bad limit is found before the first write."""
+    writes = cgroup.plan_limits(spec.limits)
+    if spec.limits:
+        record_limits(spec, None, "intent")
+    written = cgroup.apply([*cgroup.plan_devices(device_rules(spec)), *writes])
+    if spec.limits:
+        record_limits(spec, [done for done in written if done.controller != "devices"], "applied")
+
+
+def entry_fds(cgroup: Cgroup) -> tuple[list[int], int | None]:
+    """v1 `tasks` to write "0" to (the caller closes them), and the unified directory, which processes are born into."""
+    fds = cgroup.entry_fds()
+    unified = cgroup.dirs.get("unified")
+    if unified is None:
+        return fds, None
+    device = os.fstat(unified.fd).st_dev
+    for fd in [fd for fd in fds if os.fstat(fd).st_dev == device]:
+        os.close(fd)
+        fds.remove(fd)
+    return fds, unified.fd
+
+
+def _spawn(site: Site, spawner: Spawner, spec: ContainerSpec, cgroup: Cgroup) -> dict[str, Any]:
+    fds, unified = entry_fds(cgroup)
+    request = {"spec": spec.to_wire(), "facts": site.facts(spec, cgroup).to_wire()}
+    try:
+        answers = spawner.request(request, [*fds, *([] if unified is None else [unified])])
+    finally:
+        for fd in fds:
+            os.close(fd)
+    with answers:
+        answers.settimeout(ANSWER_SEC)
+        try:
+            answer = channel.receive(answers)
+        except TimeoutError:
+            raise LaunchFailed("set up the container", f"no answer within {ANSWER_SEC:g} s") from None
+    if answer is None:
+        raise LaunchFailed("set up the container", "its supervisor ended without a word")
+    if "error" in answer.body:
+        raise error_of(spec.command[0], answer.body["error"])
+    started: dict[str, Any] = answer.body["started"]
+    return started
+
+
+def _kill_rest(cgroup: Cgroup) -> None:
+    with contextlib.suppress(CgroupGone):
+        cgroup.kill()
+
+
+def describe(site: Site, spec: ContainerSpec) -> list[str]:
+    """Every step of the launch, as `--dry-run` shows it; nothing is made."""
+    spec = replace(spec, rootfs=site.real_root(spec))
+    path = site.cgroup_of(spec.name)
+    limits = [f"limit {field} to {wish}" for field, wish in spec.limits.items()]
+    rules = [f"allow device {rule.text()}" for rule in device_rules(spec)]
+    return [
+        f"record the intent in {site.state_of(spec.name)}/{records.SPEC}",
+        f"create cgroup {path} in every hierarchy",
+        "deny all devices",
+        *rules,
+        *limits,
+        "fork a supervisor",
+        plan.describe_namespaces(spec),
+        *(operation.describe() for operation in plan.plan_inside(spec, site.facts(spec))),
+        *plan.plan_program(spec).describe(),
+    ]

@@ -1,0 +1,300 @@
+"""The launcher as the daemon uses it: every verb on containers, blocking and safe to call from several threads."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Final
+from uuid import uuid4
+
+from cgroupfs import CgroupError, CgroupGone, Hierarchies
+from launcher import adoption, channel, endings, launch, logfile, plan, records
+from launcher.container import Container, LauncherEvent
+from launcher.errors import (
+    ContainerFrozen,
+    LauncherError,
+    LaunchFailed,
+    NotRunning,
+    StillRunning,
+    StopTimeout,
+    SupervisorLost,
+)
+from launcher.launch import RecordLimits
+from launcher.logfile import LogLine
+from launcher.registry import Entry, Registry
+from launcher.sessions import ExecSession
+from launcher.site import Masks, Site
+from launcher.spawner import Spawner
+from launcher.spec import ContainerSpec, parse_signal
+from launcher.watcher import Watcher
+
+KILL_SEC: Final = 15.0
+CONNECT_SEC: Final = 10.0
+
+
+class Launcher:
+    """Starts, watches and removes containers; those of an earlier daemon are taken over by `adopt`."""
+
+    def __init__(
+        self,
+        *,
+        hierarchies: Hierarchies,
+        cgroup_parent: str,
+        run_dir: str,
+        state_dir: str,
+        spawner: Spawner,
+        on_event: Callable[[LauncherEvent], None],
+        record_limits: RecordLimits,
+    ) -> None:
+        self._site = Site(
+            hierarchies=hierarchies,
+            cgroup_parent=cgroup_parent,
+            run_dir=os.path.realpath(run_dir),
+            state_dir=os.path.realpath(state_dir),
+            boot_id=records.read_boot_id(),
+            masks=Masks.read(),
+        )
+        for directory in (f"{self._site.run_dir}/containers", self._site.containers_dir):
+            os.makedirs(directory, 0o700, exist_ok=True)
+        self._spawner = spawner
+        self._on_event = on_event
+        self._record_limits = record_limits
+        self._registry = Registry()
+        self._watcher = Watcher()
+
+    def adopt(self) -> None:
+        """Take over, finish or roll back what earlier daemons left; cgroups that are not ours are not touched."""
+        for found in adoption.find(self._site):
+            entry = Entry(found.container, found.supervisor_pid)
+            self._registry.add(entry)
+            self._emit("container.adopt", found.container.name, found.reason, {"state": found.container.state})
+            if found.container.state == "running":
+                self._watch(entry)
+        for name, reason in adoption.undo_leaks(self._site):
+            self._emit("container.remove", name, reason, {})
+
+    def run(self, spec: ContainerSpec) -> Container:
+        """Create and start; returns when the program has been executed. Whatever fails, nothing is left."""
+        self._registry.reserve(spec.name)
+        try:
+            container, supervisor_pid = launch.launch(self._site, self._spawner, spec, self._record_limits)
+            entry = Entry(container, supervisor_pid)
+            self._registry.add(entry)
+        finally:
+            self._registry.release(spec.name)
+        self._emit("container.create", spec.name, "asked for", {"image": spec.image, "class": spec.klass})
+        self._emit("container.start", spec.name, "asked for", {"pid": container.pid})
+        self._watch(entry)
+        return container
+
+    def describe(self, spec: ContainerSpec) -> list[str]:
+        """What `run` would do, step by step."""
+        return launch.describe(self._site, spec)
+
+    def get(self, name: str) -> Container:
+        return self._registry.entry(name).container
+
+    def containers(self) -> tuple[Container, ...]:
+        return self._registry.all()
+
+    def state_of(self, name: str) -> str:
+        return self.get(name).read_state()
+
+    def stop(self, name: str, timeout_sec: float | None = None) -> bool:
+        """The stop signal, then KILL after the time-out; False if it had ended. A frozen one is thawed to hear it."""
+        entry = self._registry.entry(name)
+        if entry.ended.is_set():
+            return False
+        spec = entry.container.spec
+        patience = spec.stop_timeout_sec if timeout_sec is None else timeout_sec
+        if patience > 0:
+            self._thaw(entry)
+            self._signal(entry, parse_signal(spec.stop_signal))
+        if not entry.ended.wait(patience):
+            self._kill_all(entry)
+            self._wait_for_end(entry, KILL_SEC)
+        return True
+
+    def kill(self, name: str, signal_number: int) -> None:
+        """A signal for the first process; KILL takes everything in the container, frozen or not."""
+        entry = self._registry.entry(name)
+        if entry.ended.is_set():
+            raise NotRunning(name, "exited")
+        if signal_number == signal.SIGKILL:
+            self._kill_all(entry)
+        else:
+            self._signal(entry, signal_number)
+
+    def remove(self, name: str, *, force: bool = False) -> None:
+        """Everything of it goes, the writable layer and the log too; the directory last."""
+        entry = self._registry.entry(name)
+        if not entry.ended.is_set():
+            if not force:
+                raise StillRunning(name)
+            self._kill_all(entry)
+            self._wait_for_end(entry, KILL_SEC)
+        with entry.lock:
+            self._remove(entry, "asked for")
+
+    def wait(self, name: str, timeout_sec: float | None = None) -> int | None:
+        """The exit code, or None if it has not ended in time."""
+        entry = self._registry.entry(name)
+        if not entry.ended.wait(timeout_sec):
+            return None
+        code = entry.container.exit_code
+        if code is None:
+            raise LauncherError(f"container {name!r} has ended, but its exit code was lost with its supervisor")
+        return code
+
+    def exec(
+        self,
+        name: str,
+        command: Sequence[str],
+        *,
+        env: Mapping[str, str] | None = None,
+        workdir: str | None = None,
+        user: str | None = None,
+    ) -> ExecSession:
+        """Start another program in the container, as confined as its first one. Raises what kept it from running."""
+        entry = self._registry.entry(name)
+        container = entry.container
+        state = container.read_state()
+        if state == "frozen":
+            raise ContainerFrozen(name)
+        if state != "running" or container.cgroup is None:
+            raise NotRunning(name, state)
+        if not container.supervised:
+            raise SupervisorLost(name)
+        wanted = ContainerSpec.from_wire(
+            container.spec.to_wire()
+            | {"command": list(command), "env": dict(container.spec.env) | dict(env or {})}
+            | {key: value for key, value in (("workdir", workdir), ("user", user)) if value is not None}
+        )
+        return self._exec(entry, wanted)
+
+    def _exec(self, entry: Entry, wanted: ContainerSpec) -> ExecSession:
+        assert entry.container.cgroup is not None
+        try:
+            control = channel.connect_control(self._site.run_of(wanted.name), CONNECT_SEC)
+        except OSError as e:
+            raise LaunchFailed("reach the supervisor", e.strerror or str(e)) from e
+        try:
+            fds, unified = launch.entry_fds(entry.container.cgroup)
+        except CgroupGone:
+            control.close()
+            raise NotRunning(wanted.name, "exited") from None
+        try:
+            return ExecSession.start(control, plan.plan_program(wanted), fds, unified)
+        except OSError as e:
+            raise LaunchFailed("reach the supervisor", e.strerror or str(e)) from e
+        finally:
+            for fd in fds:
+                os.close(fd)
+
+    def read_log(
+        self, name: str, *, tail: int | None = None, follow: bool = False, since: str | None = None
+    ) -> Iterator[LogLine]:
+        """Lines on record; with `follow` also those to come, until the container has ended."""
+        entry = self._registry.entry(name)
+        directory = self._site.state_of(name)
+        lines, inode, offset = logfile.read_log(directory, tail, since)
+        yield from lines
+        if follow:
+            yield from logfile.follow_log(directory, inode, offset, since, entry.ended.wait)
+
+    def close(self) -> None:
+        """Containers keep running; the next daemon adopts them. An empty parent cgroup goes."""
+        self._watcher.close()
+        for entry in self._registry.entries():
+            if entry.container.cgroup is not None:
+                entry.container.cgroup.close()
+        parent = f"/{self._site.cgroup_parent.strip('/')}"
+        if not self._site.hierarchies.children(parent):
+            with contextlib.suppress(CgroupError):
+                self._site.hierarchies.remove(parent, recursive=False)
+
+    def _emit(self, kind: str, name: str, reason: str, detail: Mapping[str, object]) -> None:
+        self._on_event(LauncherEvent(kind, name, reason, dict(detail)))
+
+    def _signal(self, entry: Entry, number: int) -> None:
+        """By pidfd, and only if the process is the one on record."""
+        container = entry.container
+        if container.pid is None:
+            return
+        with contextlib.suppress(ProcessLookupError), adoption.held_process(container.pid, container.start_ticks) as fd:
+            signal.pidfd_send_signal(fd, number)
+
+    def _thaw(self, entry: Entry) -> None:
+        if entry.container.cgroup is not None and entry.container.read_state() == "frozen":
+            with contextlib.suppress(CgroupGone):
+                entry.container.cgroup.thaw()
+
+    def _kill_all(self, entry: Entry) -> None:
+        if entry.container.cgroup is not None:
+            with contextlib.suppress(CgroupGone):
+                entry.container.cgroup.kill()
+
+    def _wait_for_end(self, entry: Entry, timeout_sec: float) -> None:
+        if not entry.ended.wait(timeout_sec):
+            raise StopTimeout(entry.container.name, timeout_sec)
+
+    def _watch(self, entry: Entry) -> None:
+        """Wait for the supervisor's end, or without one for the first process's own."""
+        container = entry.container
+        pid = entry.supervisor_pid if container.supervised else container.pid
+        try:
+            pidfd = os.pidfd_open(pid or 0)
+        except (ProcessLookupError, OSError):
+            self._ended(entry, None)
+            return
+        self._watcher.watch(pidfd, lambda: self._ended(entry, pidfd))
+
+    def _ended(self, entry: Entry, pidfd: int | None) -> None:
+        """A watched process ended: the container did, or it lost its supervisor and goes on alone."""
+        container = entry.container
+        try:
+            orphaned = (
+                container.supervised
+                and records.read_record(self._site.state_of(container.name), records.EXIT) is None
+                and adoption.is_alive(container.pid, container.start_ticks)
+            )
+            if orphaned:
+                self._registry.replace(entry, replace(container, supervised=False))
+                self._emit("container.adopt", container.name, "its supervisor was lost; it runs on", {"state": "running"})
+                self._watch(entry)
+            else:
+                self._finish(entry, None if container.supervised else pidfd)
+        finally:
+            if pidfd is not None:
+                os.close(pidfd)
+
+    def _finish(self, entry: Entry, pidfd: int | None) -> None:
+        with entry.lock:
+            ending = endings.finish(self._site, entry.container, pidfd, "its supervisor was lost")
+            self._registry.replace(entry, ending.container)
+            if ending.container.oom_killed:
+                self._emit("container.oom", ending.container.name, ending.reason, {})
+            self._emit("container.exit", ending.container.name, ending.reason, ending.detail)
+            entry.ended.set()
+            if ending.container.spec.auto_remove:
+                self._remove(entry, "it ended, and was to be removed then")
+
+    def _remove(self, entry: Entry, reason: str) -> None:
+        """Out of sight in one step (a crash leaves a name that the next start sweeps), then in peace."""
+        name = entry.container.name
+        hidden = f"{self._site.containers_dir}/.removed-{name[:40]}-{uuid4().hex[:8]}"
+        try:
+            os.rename(self._site.state_of(name), hidden)
+        except FileNotFoundError:
+            return
+        self._registry.drop(entry)
+        self._emit("container.remove", name, reason, {})
+        shutil.rmtree(hidden)
+
+
+

@@ -1,0 +1,148 @@
+"""A container's output on disk: `time stream F|P text` lines (the CRI form), rotated by size, and read back from there.
+
+`F` ends a line of the program's output, `P` is a piece of one: what the program printed can be rebuilt byte by byte.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections import deque
+from collections.abc import Callable, Iterator
+from typing import Final, NamedTuple
+
+from launcher.records import rfc3339
+
+LOG: Final = "log"
+OLD_LOG: Final = "log.1"
+ROTATE_BYTES: Final = 10 << 20
+LONGEST_PIECE: Final = 16 << 10
+_HEAD: Final = re.compile(rb"(\d{4}-\d\d-\d\dT[0-9:.]+Z) (stdout|stderr) ([FP]) ")
+
+
+class LogLine(NamedTuple):
+    """A line, or with `partial` a piece of one, without its newline. `time` is RFC 3339."""
+
+    time: str
+    stream: str
+    partial: bool
+    data: bytes
+
+
+class LogWriter:
+    """The supervisor's side. A full disk loses output and counts it; it never blocks the container."""
+
+    def __init__(self, dir_fd: int, rotate_bytes: int = ROTATE_BYTES) -> None:
+        self._dir_fd = dir_fd
+        self._rotate_bytes = rotate_bytes
+        self._pending = {"stdout": b"", "stderr": b""}
+        self.lost_bytes = 0
+        self._open()
+
+    def _open(self) -> None:
+        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW
+        self._fd = os.open(LOG, flags, 0o600, dir_fd=self._dir_fd)
+        self._size = os.fstat(self._fd).st_size
+
+    def write(self, stream: str, data: bytes) -> None:
+        """Complete lines go out at once; the piece after the last newline waits for more, or for `flush`."""
+        *lines, rest = (self._pending[stream] + data).split(b"\n")
+        while len(rest) >= LONGEST_PIECE:
+            lines.append(rest[:LONGEST_PIECE])
+            rest = rest[LONGEST_PIECE:]
+            self._pending[stream] = rest
+            self._append(stream, lines[:-1], lines[-1])
+            lines = []
+        self._pending[stream] = rest
+        if lines:
+            self._append(stream, lines, None)
+
+    def flush(self) -> None:
+        """Write what has no newline yet."""
+        for stream, rest in self._pending.items():
+            if rest:
+                self._pending[stream] = b""
+                self._append(stream, [], rest)
+
+    @property
+    def has_pending(self) -> bool:
+        return any(self._pending.values())
+
+    def _append(self, stream: str, lines: list[bytes], piece: bytes | None) -> None:
+        head = f"{rfc3339()} {stream} ".encode()
+        text = b"".join(head + b"F " + line + b"\n" for line in lines)
+        if piece is not None:
+            text += head + b"P " + piece + b"\n"
+        try:
+            if self._size and self._size + len(text) > self._rotate_bytes:
+                self._rotate()
+            os.write(self._fd, text)
+            self._size += len(text)
+        except OSError:
+            self.lost_bytes += len(text)
+
+    def _rotate(self) -> None:
+        os.close(self._fd)
+        os.rename(LOG, OLD_LOG, src_dir_fd=self._dir_fd, dst_dir_fd=self._dir_fd)
+        self._open()
+
+
+def parse_log_line(line: bytes) -> LogLine | None:
+    """None for what is no line of ours (the torn end of a file after a crash of the host)."""
+    match = _HEAD.match(line)
+    if match is None:
+        return None
+    time, stream, kind = match.groups()
+    return LogLine(time.decode(), stream.decode(), kind == b"P", line[match.end() :])
+
+
+def read_log(directory: str, tail: int | None, since: str | None) -> tuple[list[LogLine], int, int]:
+    """The lines on record, and (inode, offset) where a follower goes on."""
+    lines: deque[LogLine] = deque(maxlen=tail)
+    inode = offset = 0
+    for name in (OLD_LOG, LOG):
+        data, inode, offset = _read_file(f"{directory}/{name}")
+        lines.extend(_parse_lines(data, since))
+    return list(lines), inode, offset
+
+
+def follow_log(
+    directory: str, inode: int, offset: int, since: str | None, wait_for_end: Callable[[float], bool]
+) -> Iterator[LogLine]:
+    """Lines as they come, over rotations, until the container has ended and all is told.
+
+    `wait_for_end(seconds)` waits that long at most and says whether the container has ended.
+    """
+    ended = False
+    while True:
+        data, now_inode, end = _read_file(f"{directory}/{LOG}", offset)
+        if now_inode != inode:
+            rest, old_inode, _ = _read_file(f"{directory}/{OLD_LOG}", offset)
+            yield from _parse_lines(rest if old_inode == inode else b"", since)
+            inode, offset = now_inode, 0
+            continue
+        offset = end
+        yield from _parse_lines(data, since)
+        if ended:
+            return
+        ended = wait_for_end(0.1)
+
+
+def _read_file(path: str, offset: int = 0) -> tuple[bytes, int, int]:
+    """Whole lines from offset on, the file's inode, and the offset after them."""
+    try:
+        with open(path, "rb") as file:
+            inode = os.fstat(file.fileno()).st_ino
+            file.seek(offset)
+            data = file.read()
+    except FileNotFoundError:
+        return b"", 0, offset
+    whole = data[: data.rfind(b"\n") + 1]
+    return whole, inode, offset + len(whole)
+
+
+def _parse_lines(data: bytes, since: str | None) -> Iterator[LogLine]:
+    for raw in data.split(b"\n")[:-1]:
+        line = parse_log_line(raw)
+        if line is not None and (since is None or line.time >= since):
+            yield line

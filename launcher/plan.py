@@ -1,0 +1,74 @@
+"""From a checked spec and the facts of its launch to the ordered list of operations; pure, so a dry run shows the truth."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+from launcher import operations as do
+from launcher import syscalls
+from launcher.capabilities import plan_capabilities
+from launcher.seal import Program
+from launcher.spec import ContainerSpec
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LaunchFacts:
+    """What the daemon knows about one launch and the supervisor needs."""
+
+    state_dir: str
+    run_dir: str
+    boot_id: str
+    cgroup_path: str
+    cgroup_binds: tuple[tuple[str, str], ...]
+    hidden: tuple[str, ...]
+    masked_files: tuple[str, ...]
+    masked_directories: tuple[str, ...]
+    read_only_paths: tuple[str, ...]
+    join_unified: bool
+
+    @classmethod
+    def from_wire(cls, wire: Mapping[str, Any]) -> LaunchFacts:
+        facts = {key: tuple(value) if isinstance(value, list) else value for key, value in wire.items()}
+        facts["cgroup_binds"] = tuple((name, path) for name, path in wire["cgroup_binds"])
+        return cls(**facts)
+
+    def to_wire(self) -> dict[str, Any]:
+        return {f.name: getattr(self, f.name) for f in fields(self)}
+
+
+def clone_flags(spec: ContainerSpec) -> int:
+    """The namespaces that come with the clone; the cgroup namespace follows once the cgroups are joined."""
+    flags = syscalls.CLONE_NEWPID | syscalls.CLONE_NEWNS | syscalls.CLONE_NEWUTS | syscalls.CLONE_NEWIPC
+    return flags | (syscalls.CLONE_NEWNET if spec.network == "none" else 0)
+
+
+def plan_inside(spec: ContainerSpec, facts: LaunchFacts) -> list[do.Operation]:
+    """The order is the kernel's: docs/launcher.md says for each step what breaks when it moves."""
+    plan: list[do.Operation] = [
+        do.JoinCgroups(facts.cgroup_path),
+        do.NewCgroupNamespace(),
+        do.StopPropagation(),
+        do.MountRoot(spec.rootfs, facts.state_dir),
+        *(do.HidePath(path) for path in facts.hidden),
+        do.MountProc(),
+        do.MountSys(),
+        do.MountCgroups(facts.cgroup_binds),
+        do.MountDev(),
+        do.MaskPaths(facts.masked_files, facts.masked_directories),
+        do.ReadOnlyPaths(facts.read_only_paths),
+    ]
+    if spec.network == "none":
+        plan.append(do.LoopbackUp())
+    return [*plan, do.SetHostname(spec.hostname), do.ChangeRoot(spec.read_only)]
+
+
+def plan_program(spec: ContainerSpec) -> Program:
+    held = plan_capabilities(spec.cap_add, spec.cap_drop)
+    return Program(spec.command, spec.env, spec.workdir, spec.user, spec.hostname, held)
+
+
+def describe_namespaces(spec: ContainerSpec) -> str:
+    kinds = ["pid", "mnt", "uts", "ipc", *(["net"] if spec.network == "none" else [])]
+    return f"clone the first process into new namespaces: {' '.join(kinds)}"

@@ -1,0 +1,89 @@
+"""The files that make a container survive us: intent, identity and end, each written so that a crash leaves old or new.
+
+    STATE_DIR/containers/NAME/spec.json   what was asked for; exists before anything else of the container does
+                              init.json   who it is: pids with start times, boot id; exists before the program runs
+                              exit.json   how it ended; exists before its cgroups are removed
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from datetime import UTC, datetime
+from typing import Any, Final
+
+SPEC: Final = "spec.json"
+INIT: Final = "init.json"
+EXIT: Final = "exit.json"
+
+
+def write_record(dir_fd: int, name: str, value: dict[str, Any], *, durable: bool = True) -> None:
+    """Replace the file whole. Without `durable` the caller syncs later, before it acknowledges anything."""
+    fresh = f".{name}.new"
+    fd = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600, dir_fd=dir_fd)
+    try:
+        os.write(fd, json.dumps(value).encode())
+        if durable:
+            os.fsync(fd)
+    finally:
+        os.close(fd)
+    os.rename(fresh, name, src_dir_fd=dir_fd, dst_dir_fd=dir_fd)
+    if durable:
+        os.fsync(dir_fd)
+
+
+def sync_records(dir_fd: int, *names: str) -> None:
+    """Make records that were written without waiting last: one journal commit for all, as a rule."""
+    for name in names:
+        fd = os.open(name, os.O_RDONLY | os.O_CLOEXEC, dir_fd=dir_fd)
+        try:
+            os.fsync(fd)
+        finally:
+            os.close(fd)
+    os.fsync(dir_fd)
+
+
+def read_record(directory: str, name: str) -> dict[str, Any] | None:
+    """None where there is none, or where a crash of the host left half of one."""
+    try:
+        with open(f"{directory}/{name}", "rb") as file:
+            value = json.loads(file.read())
+    except (FileNotFoundError, ValueError):
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def read_boot_id() -> str:
+    with open("/proc/sys/kernel/random/boot_id") as file:
+        return file.read().strip()
+
+
+def read_start_ticks(pid: int) -> int | None:
+    """Field 22 of /proc/PID/stat: with the boot id it tells a process from a later one with its number.
+
+    None where no such process is alive; a zombie is not.
+    """
+    try:
+        fd = os.open(f"/proc/{pid}/stat", os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            text = os.read(fd, 4096)
+        finally:
+            os.close(fd)
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    return parse_start_ticks(text)
+
+
+def parse_start_ticks(stat: bytes) -> int | None:
+    """The name may hold spaces and parentheses: fields count from the last `)`."""
+    field = stat[stat.rfind(b")") + 1 :].split()
+    if len(field) < 20 or not field[19].isdigit() or field[0] in (b"Z", b"X"):
+        return None
+    return int(field[19])
+
+
+def rfc3339(seconds: float | None = None) -> str:
+    """A wall clock moment in UTC with microseconds; now by default."""
+    moment = datetime.fromtimestamp(time.time() if seconds is None else seconds, UTC)
+    return moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")

@@ -1,0 +1,74 @@
+"""Which containers there are: looked at by every tick and every request, changed by few; and the locks of each name."""
+
+from __future__ import annotations
+
+import threading
+
+from launcher.container import Container
+from launcher.errors import NameTaken, UnknownContainer
+
+
+class Entry:
+    """One name. `lock` serializes what changes the container; `ended` is set once its end is told and its cgroups are gone."""
+
+    __slots__ = ("container", "ended", "lock", "supervisor_pid")
+
+    def __init__(self, container: Container, supervisor_pid: int | None = None) -> None:
+        self.container = container
+        self.supervisor_pid = supervisor_pid
+        self.lock = threading.RLock()
+        self.ended = threading.Event()
+        if container.state == "exited":
+            self.ended.set()
+
+
+class Registry:
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._entries: dict[str, Entry] = {}
+        self._reserved: set[str] = set()
+        self._all: tuple[Container, ...] = ()
+
+    def reserve(self, name: str) -> None:
+        """One launch at a time for a name; `NameTaken` at once, before anything is made."""
+        with self._lock:
+            if name in self._reserved or name in self._entries:
+                raise NameTaken(name)
+            self._reserved.add(name)
+
+    def release(self, name: str) -> None:
+        with self._lock:
+            self._reserved.discard(name)
+
+    def add(self, entry: Entry) -> None:
+        with self._lock:
+            self._entries[entry.container.name] = entry
+            self._publish()
+
+    def replace(self, entry: Entry, container: Container) -> None:
+        with self._lock:
+            entry.container = container
+            self._publish()
+
+    def drop(self, entry: Entry) -> None:
+        with self._lock:
+            if self._entries.get(entry.container.name) is entry:
+                del self._entries[entry.container.name]
+                self._publish()
+
+    def entry(self, name: str) -> Entry:
+        with self._lock:
+            if name not in self._entries:
+                raise UnknownContainer(name)
+            return self._entries[name]
+
+    def all(self) -> tuple[Container, ...]:
+        """A tuple that is never changed, only replaced: free to read on every tick."""
+        return self._all
+
+    def entries(self) -> list[Entry]:
+        with self._lock:
+            return list(self._entries.values())
+
+    def _publish(self) -> None:
+        self._all = tuple(entry.container for entry in self._entries.values())

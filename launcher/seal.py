@@ -1,0 +1,193 @@
+"""The last steps of every program that starts in a container, first process or `exec`: give up what it must not have.
+
+One place for both, so that `exec` can never be weaker than the container itself. Runs inside the container's root:
+it imports nothing, resolves nothing through libc, and leaves by execve or with a `Failure` on the status channel.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import signal
+import socket
+import stat
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, NoReturn, TypeVar
+
+from launcher import capabilities, defaults, syscalls
+from launcher.identity import Identity, read_identity
+
+STATUS_FD: Final = 3
+LAST_CAPABILITY: Final = len(capabilities.NAMES) - 1
+T = TypeVar("T")
+
+
+class Failure(Exception):
+    """A step that failed, as it travels to the supervisor: kind, step, errno, what the kernel said about which path."""
+
+    def __init__(self, kind: str, step: str, code: int, why: str) -> None:
+        super().__init__(why)
+        self.wire = {"kind": kind, "step": step, "errno": code, "why": why}
+
+
+def failure_of(error: OSError, step: str) -> Failure:
+    why = error.strerror or str(error)
+    return Failure("failed", step, error.errno or 0, f"{error.filename}: {why}" if error.filename else why)
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """What to run, as whom, with which capabilities."""
+
+    command: Sequence[str]
+    env: Mapping[str, str]
+    workdir: str
+    user: str
+    hostname: str
+    capabilities: frozenset[str]
+
+    @classmethod
+    def from_wire(cls, wire: Mapping[str, Any]) -> Program:
+        return cls(**{**wire, "capabilities": frozenset(wire["capabilities"])})
+
+    def to_wire(self) -> dict[str, Any]:
+        wire = {name: getattr(self, name) for name in self.__slots__}
+        return wire | {"command": list(self.command), "env": dict(self.env), "capabilities": sorted(self.capabilities)}
+
+    def describe(self) -> list[str]:
+        return [
+            f"run as user {self.user} with capabilities: {' '.join(sorted(self.capabilities)) or 'none'}",
+            f"change to {self.workdir}, set no_new_privs, default signals, close descriptors",
+            "wait until the container is on record, then execute " + " ".join(self.command),
+        ]
+
+
+def place_descriptors(stdin: int, stdout: int, stderr: int, status: int) -> None:
+    """Descriptors 0 to 2 and the status channel at 3; every other one is closed (CVE-2024-21626)."""
+    wanted = [os.dup(fd) for fd in (stdin, stdout, stderr, status)]
+    high = [_above(fd) for fd in wanted]
+    for number, fd in enumerate(high):
+        os.dup2(fd, number, inheritable=number != STATUS_FD)
+    syscalls.close_range(STATUS_FD + 1)
+
+
+def _above(fd: int) -> int:
+    """A copy out of the way of 0 to 3."""
+    copies = []
+    while fd <= STATUS_FD:
+        copies.append(fd)
+        fd = os.dup(fd)
+    return fd
+
+
+def run_program(program: Program, status: socket.socket, wait_for_gate: Callable[[], None]) -> NoReturn:
+    """Seal this process and become the program. `wait_for_gate` is called when only execve is left to do."""
+    root = os.open("/", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    identity = _step("look up the user", lambda: read_identity(root, program.user))
+    os.close(root)
+    _step("set capabilities and user", lambda: take_identity(identity, program.capabilities))
+    _step("change to the working directory", lambda: enter_workdir(program.workdir))
+    syscalls.prctl(syscalls.PR_SET_NO_NEW_PRIVS, 1)
+    env = environment(program, identity)
+    path = find_program(program.command[0], env["PATH"])
+    reset_signals()
+    wait_for_gate()
+    try:
+        os.execve(path, list(program.command), dict(env))
+    except OSError as e:
+        raise exec_failure(program.command[0], path, e) from None
+
+
+def _step(step: str, do: Callable[[], T]) -> T:
+    try:
+        return do()
+    except OSError as e:
+        raise failure_of(e, step) from None
+
+
+def take_identity(identity: Identity, held: frozenset[str]) -> None:
+    """Bounding set first: execve as uid 0 recomputes from it. Inheritable and ambient stay empty."""
+    mask = capabilities.capability_mask(held)
+    for number in range(LAST_CAPABILITY + 1):
+        if not mask >> number & 1:
+            _drop_from_bounding(number)
+    syscalls.prctl(syscalls.PR_CAP_AMBIENT, syscalls.PR_CAP_AMBIENT_CLEAR_ALL)
+    for fd in (1, 2):
+        # /dev/stdout is opened anew through /proc/self/fd: the user must own the pipe behind it.
+        if stat.S_ISFIFO(os.fstat(fd).st_mode):
+            os.fchown(fd, identity.uid, identity.gid)
+    os.setgroups(identity.groups)
+    os.setresgid(identity.gid, identity.gid, identity.gid)
+    os.setresuid(identity.uid, identity.uid, identity.uid)
+    syscalls.capset(mask if identity.uid == 0 else 0)
+
+
+def _drop_from_bounding(number: int) -> None:
+    try:
+        syscalls.prctl(syscalls.PR_CAPBSET_DROP, number)
+    except OSError as e:
+        if e.errno != errno.EINVAL:  # a capability younger than this kernel
+            raise
+
+
+def enter_workdir(workdir: str) -> None:
+    os.chdir(workdir)
+    try:
+        inside = os.getcwd().startswith("/")
+    except FileNotFoundError:  # the kernel said "(unreachable)/…"
+        inside = False
+    if not inside:
+        raise OSError(errno.EPERM, "is outside the container's root", workdir)
+
+
+def environment(program: Program, identity: Identity) -> dict[str, str]:
+    ours = {"PATH": defaults.PATH, "HOME": identity.home, "HOSTNAME": program.hostname}
+    return ours | dict(program.env)
+
+
+def find_program(command: str, search: str) -> str:
+    """The file to execute, decided before the gate opens: "not found" (127) and "cannot run" (126) leave no container."""
+    candidates = [command] if "/" in command else [f"{place or '.'}/{command}" for place in search.split(":")]
+    blocked: Failure | None = None
+    for path in candidates:
+        why = _why_not(path)
+        if why is None:
+            return path
+        if why:
+            blocked = blocked or Failure("cannot-invoke", "find the program", errno.EACCES, why)
+    raise blocked or Failure("not-found", "find the program", errno.ENOENT, "no such program inside the container")
+
+
+def _why_not(path: str) -> str | None:
+    """None: it can be executed. Empty: it is not there."""
+    try:
+        mode = os.stat(path).st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        return ""
+    except OSError as e:
+        return (e.strerror or str(e)).lower()
+    if stat.S_ISDIR(mode):
+        return "it is a directory"
+    if not stat.S_ISREG(mode):
+        return "it is not a regular file"
+    return None if os.access(path, os.X_OK) else "permission denied"
+
+
+def exec_failure(command: str, path: str, error: OSError) -> Failure:
+    if error.errno == errno.ENOENT:
+        return Failure("not-found", "execute the program", errno.ENOENT, "its interpreter or loader is missing in the root")
+    why = "it is no program this kernel can run" if error.errno == errno.ENOEXEC else (error.strerror or "").lower()
+    return Failure("cannot-invoke", "execute the program", error.errno or 0, why)
+
+
+def reset_signals() -> None:
+    """Python ignores SIGPIPE and SIGXFSZ, and ignored signals survive execve."""
+    for number in (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGINT, signal.SIGCHLD):
+        signal.signal(number, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_SETMASK, [])
+
+
+def report(status: socket.socket, failure: Failure) -> None:
+    status.send(json.dumps(failure.wire).encode())

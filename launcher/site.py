@@ -1,0 +1,99 @@
+"""Where this daemon's containers live: on disk, in the run directory, in the cgroup tree; one value, passed to all parts."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from cgroupfs import Cgroup, Hierarchies
+from launcher import defaults
+from launcher.errors import BadSpec, MissingRoot
+from launcher.plan import LaunchFacts
+from launcher.spec import ContainerSpec
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Masks:
+    """The paths to mask and to make read-only that this kernel has: proc and sysfs are the same in every container."""
+
+    files: tuple[str, ...]
+    directories: tuple[str, ...]
+    read_only: tuple[str, ...]
+
+    @classmethod
+    def read(cls) -> Masks:
+        thermal = Path("/sys/devices/system/cpu").glob("cpu[0-9]*/thermal_throttle")
+        paths = [path for path in (*defaults.MASKED, *map(str, thermal)) if os.path.exists(path)]
+        directories = tuple(path for path in paths if stat.S_ISDIR(os.stat(path).st_mode))
+        read_only = tuple(path for path in defaults.READ_ONLY if os.path.exists(path))
+        return cls(
+            files=tuple(path for path in paths if path not in directories),
+            directories=directories,
+            read_only=read_only,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Site:
+    hierarchies: Hierarchies
+    cgroup_parent: str
+    run_dir: str
+    state_dir: str
+    boot_id: str
+    masks: Masks
+
+    @property
+    def containers_dir(self) -> str:
+        return f"{self.state_dir}/containers"
+
+    def state_of(self, name: str) -> str:
+        return f"{self.state_dir}/containers/{name}"
+
+    def run_of(self, name: str) -> str:
+        return f"{self.run_dir}/containers/{name}"
+
+    def cgroup_of(self, name: str) -> str:
+        return f"/{self.cgroup_parent.strip('/')}/{name}"
+
+    def real_root(self, spec: ContainerSpec) -> str:
+        """The root directory without symbolic links; `MissingRoot` if there is none."""
+        path = os.path.realpath(spec.rootfs)
+        try:
+            mode = os.stat(path).st_mode
+        except OSError as e:
+            raise MissingRoot(spec.rootfs, (e.strerror or str(e)).lower()) from None
+        if not stat.S_ISDIR(mode):
+            raise MissingRoot(spec.rootfs, "is not a directory")
+        if (path + "/").startswith((f"{self.state_dir}/", f"{self.run_dir}/")):
+            raise BadSpec("rootfs", f"{spec.rootfs} is inside cgwarden's own directories")
+        return path
+
+    def facts(self, spec: ContainerSpec, cgroup: Cgroup | None = None) -> LaunchFacts:
+        """All that a supervisor must be told. Without a cgroup (a dry run) its directories are named, not opened."""
+        return LaunchFacts(
+            state_dir=self.state_of(spec.name),
+            run_dir=self.run_of(spec.name),
+            boot_id=self.boot_id,
+            cgroup_path=self.cgroup_of(spec.name),
+            cgroup_binds=tuple(self._binds(cgroup)) if cgroup is not None else (),
+            hidden=tuple(self._hidden(spec.rootfs)),
+            masked_files=self.masks.files,
+            masked_directories=self.masks.directories,
+            read_only_paths=self.masks.read_only,
+            join_unified=cgroup is not None and "unified" in cgroup.dirs,
+        )
+
+    def _binds(self, cgroup: Cgroup) -> Iterator[tuple[str, str]]:
+        """(name below /sys/fs/cgroup, host directory); the name is empty where one tree is mounted right there."""
+        for path in sorted(set(cgroup.paths().values())):
+            mounted_at = path.removesuffix(cgroup.path)
+            yield ("" if mounted_at == "/sys/fs/cgroup" else os.path.basename(mounted_at)), path
+
+    def _hidden(self, root: str) -> Iterator[str]:
+        prefix = root.rstrip("/") + "/"
+        for ours in (self.state_dir, self.run_dir):
+            if ours.startswith(prefix):
+                yield "/" + ours.removeprefix(prefix)

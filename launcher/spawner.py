@@ -1,0 +1,97 @@
+"""The daemon's end of the spawner: a small single-threaded process that forks a supervisor for each container.
+
+It is a fresh interpreter (a fork of the daemon would carry the daemon's memory, locks and descriptors), and it is
+executed from a private read-only mount of the interpreter: a container that gets hold of `/proc/PID/exe` of one of
+our processes cannot open it for writing (CVE-2019-5736).
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import signal
+import socket
+import sys
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from launcher import channel, syscalls
+from launcher.errors import LaunchFailed
+
+_PROGRAM = "import sys; sys.path.insert(0, {path!r}); from launcher.forkserver import main; main()"
+
+
+class Spawner:
+    """Starts supervisors; answers nothing itself, since each supervisor answers on the channel that came with it."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._socket, self.pid = _start_process()
+
+    @classmethod
+    def start(cls) -> Spawner:
+        return cls()
+
+    def request(self, body: dict[str, Any], fds: Sequence[int]) -> socket.socket:
+        """Have a supervisor forked for this request; returns the channel on which that supervisor will answer."""
+        ours, theirs = channel.channel_pair()
+        try:
+            with self._lock:
+                self._send(body, [theirs.fileno(), *fds])
+        except OSError as e:
+            ours.close()
+            raise LaunchFailed("reach the spawner", os.strerror(e.errno or errno.EIO)) from e
+        finally:
+            theirs.close()
+        return ours
+
+    def _send(self, body: dict[str, Any], fds: Sequence[int]) -> None:
+        try:
+            channel.send(self._socket, body, fds)
+        except (BrokenPipeError, ConnectionResetError):
+            # Somebody killed it: containers have their own supervisors and did not notice; start another.
+            self.close()
+            self._socket, self.pid = _start_process()
+            channel.send(self._socket, body, fds)
+
+    def close(self) -> None:
+        """The process sees the end of its channel and leaves; supervisors stay."""
+        self._socket.close()
+        try:
+            os.waitpid(self.pid, 0)
+        except ChildProcessError:
+            return
+
+
+def _start_process() -> tuple[socket.socket, int]:
+    ours, theirs = channel.channel_pair()
+    interpreter = _read_only_interpreter()
+    package_root = str(Path(__file__).resolve().parent.parent)
+    try:
+        pid = os.posix_spawn(
+            f"/proc/self/fd/{interpreter}",
+            [sys.executable, "-I", "-S", "-X", "utf8", "-c", _PROGRAM.format(path=package_root)],
+            {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"},
+            file_actions=[(os.POSIX_SPAWN_DUP2, theirs.fileno(), 3)],
+            setsid=True,
+            setsigmask=[],
+            setsigdef=[signal.SIGINT, signal.SIGTERM, signal.SIGPIPE, signal.SIGCHLD, signal.SIGHUP],
+        )
+    finally:
+        theirs.close()
+        os.close(interpreter)
+    return ours, pid
+
+
+def _read_only_interpreter() -> int:
+    path = os.fsencode(os.path.realpath(sys.executable))
+    try:
+        tree = syscalls.open_tree(syscalls.AT_FDCWD, path)
+        syscalls.mount_setattr(tree, syscalls.MOUNT_ATTR_RDONLY)
+    except OSError as e:
+        if e.errno not in (errno.ENOSYS, errno.EPERM):
+            raise
+        return os.open(path, os.O_PATH | os.O_CLOEXEC)
+    return tree

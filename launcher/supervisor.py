@@ -1,0 +1,286 @@
+"""The process beside each container: parent of its first process, keeper of its output, witness of its end.
+
+It needs neither daemon nor spawner once it runs, stands outside the container's cgroups, and may be killed without
+harm to the container. The daemon talks to it over the channel of the launch, and after a restart over control.sock.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import signal
+import socket
+import time
+from typing import Any, Final
+
+from launcher import channel, inside, records, syscalls
+from launcher.logfile import LogWriter
+from launcher.plan import LaunchFacts, clone_flags, plan_inside, plan_program
+from launcher.spec import ContainerSpec
+
+READ_BYTES: Final = 65536
+FLUSH_AFTER_MS: Final = 200
+STREAMS: Final = ("stdout", "stderr")
+
+
+def supervise(message: channel.Message) -> None:
+    """A request from the spawner's socket becomes a running container; returns when that container has ended."""
+    os.setsid()
+    syscalls.set_process_name(b"cgwarden-super")
+    syscalls.prctl(syscalls.PR_SET_CHILD_SUBREAPER, 1)
+    daemon = socket.socket(fileno=message.fds[0])
+    spec = ContainerSpec.from_wire(message.body["spec"])
+    facts = LaunchFacts.from_wire(message.body["facts"])
+    try:
+        container = _launch(spec, facts, message.fds[1:], daemon)
+    except _LaunchRefused as refused:
+        _tell(daemon, {"error": refused.wire})
+        return
+    except OSError as e:
+        _tell(daemon, {"error": _wire_of(e, "prepare the supervisor")})
+        return
+    _tell(daemon, {"started": container.identity})
+    daemon.close()
+    container.watch()
+
+
+class _LaunchRefused(Exception):
+    def __init__(self, wire: dict[str, Any]) -> None:
+        self.wire = wire
+
+
+def _wire_of(error: OSError, step: str) -> dict[str, Any]:
+    why = error.strerror or str(error)
+    return {"kind": "failed", "step": step, "errno": error.errno, "why": f"{error.filename}: {why}" if error.filename else why}
+
+
+def _tell(client: socket.socket, body: dict[str, Any]) -> bool:
+    """False when the other side has gone; that is its business."""
+    try:
+        channel.send(client, body)
+    except (BrokenPipeError, ConnectionResetError, BlockingIOError):
+        return False
+    return True
+
+
+def _launch(spec: ContainerSpec, facts: LaunchFacts, fds: list[int], daemon: socket.socket) -> Supervisor:
+    state_fd = os.open(facts.state_dir, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    run_fd = os.open(facts.run_dir, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    readers, writers = _open_pipes(run_fd)
+    status, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    unified_fd = fds.pop() if facts.join_unified else None
+    plan, program = plan_inside(spec, facts), plan_program(spec)
+    pid, pidfd = syscalls.clone3(clone_flags(spec), unified_fd)
+    if pid == 0:
+        inside.start(plan, program, fds, writers, theirs)
+    for fd in (*fds, *writers, *([] if unified_fd is None else [unified_fd])):
+        os.close(fd)
+    theirs.close()
+    # The daemon watches the first process by its pidfd; the numbers go on record while that process sets itself up.
+    identity = _identity(pid, facts)
+    listener = channel.bind_control(run_fd)
+    records.write_record(state_fd, records.INIT, identity, durable=False)
+    records.sync_records(state_fd, records.SPEC, records.INIT)
+    _open_gate(status, pid, daemon)
+    return Supervisor(pid, pidfd, identity, state_fd, readers, listener)
+
+
+def _open_pipes(run_fd: int) -> tuple[list[int], list[int]]:
+    """Named pipes, which the container holds for reading too: it gets no SIGPIPE should we be killed."""
+    readers, writers = [], []
+    for name in STREAMS:
+        os.mkfifo(name, 0o600, dir_fd=run_fd)
+        readers.append(os.open(name, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=run_fd))
+        writers.append(os.open(name, os.O_RDWR | os.O_CLOEXEC, dir_fd=run_fd))
+    return readers, writers
+
+
+def _identity(pid: int, facts: LaunchFacts) -> dict[str, Any]:
+    return {
+        "pid": pid,
+        "start_ticks": records.read_start_ticks(pid),
+        "boot_id": facts.boot_id,
+        "supervisor_pid": os.getpid(),
+        "supervisor_start_ticks": records.read_start_ticks(os.getpid()),
+        "started_at": records.rfc3339(),
+    }
+
+
+def _open_gate(status: socket.socket, pid: int, daemon: socket.socket) -> None:
+    """Wait for the first process to be ready, let it go, and see execve succeed (the channel ends without a word)."""
+    word = status.recv(READ_BYTES)
+    if word == b"ready":
+        if _is_gone(daemon):
+            os.kill(pid, signal.SIGKILL)
+        else:
+            status.send(b"go")
+        word = status.recv(READ_BYTES)
+        if not word and not _is_gone(daemon):
+            status.close()
+            return
+    os.waitpid(pid, 0)
+    died = {"kind": "failed", "step": "set up the container", "errno": 0, "why": "its first process died"}
+    raise _LaunchRefused(json.loads(word) if word else died)
+
+
+def _is_gone(peer: socket.socket) -> bool:
+    poller = select.poll()
+    poller.register(peer, 0)
+    return bool(poller.poll(0))
+
+
+class Supervisor:
+    """The loop of one running container."""
+
+    def __init__(
+        self, pid: int, pidfd: int, identity: dict[str, Any], state_fd: int, readers: list[int], listener: socket.socket
+    ) -> None:
+        self.pid = pid
+        self.pidfd = pidfd
+        self.identity = identity
+        self.state_fd = state_fd
+        self.readers = dict(zip(readers, STREAMS, strict=True))
+        self.listener = listener
+        self.log = LogWriter(state_fd)
+        self.clients: dict[int, socket.socket] = {}
+        self.joins: dict[int, inside.Join] = {}
+        self.poller = select.poll()
+        self.wake_read, self.wake_write = os.pipe2(os.O_CLOEXEC)
+
+    def watch(self) -> None:
+        """Until the first process has ended and its end is on record."""
+        # A child's end interrupts poll without ending it (PEP 475): the wake-up byte does.
+        os.set_blocking(self.wake_write, False)
+        signal.set_wakeup_fd(self.wake_write, warn_on_full_buffer=False)
+        signal.signal(signal.SIGCHLD, lambda _signal, _frame: None)
+        for fd in (*self.readers, self.pidfd, self.listener.fileno(), self.wake_read):
+            self.poller.register(fd, select.POLLIN)
+        while not self._turn():
+            self._reap_others()
+        self._finish()
+
+    def _turn(self) -> bool:
+        """One round of events; True when the first process has ended."""
+        ended = False
+        ready = self.poller.poll(FLUSH_AFTER_MS if self.log.has_pending else None)
+        if not ready:
+            self.log.flush()
+        for fd, _events in ready:
+            if fd == self.pidfd:
+                ended = True
+            elif fd == self.wake_read:
+                os.read(fd, READ_BYTES)
+            elif fd in self.readers:
+                self._copy_output(fd)
+            elif fd == self.listener.fileno():
+                self._add_client(self.listener.accept()[0])
+            elif fd in self.joins:
+                self._joined(fd)
+            elif fd in self.clients:
+                self._serve(fd)
+        return ended
+
+    def _copy_output(self, fd: int) -> bool:
+        try:
+            data = os.read(fd, READ_BYTES)
+        except BlockingIOError:
+            return False
+        if not data:
+            self.poller.unregister(fd)
+            return False
+        self.log.write(self.readers[fd], data)
+        return True
+
+    def _add_client(self, client: socket.socket) -> None:
+        channel.make_roomy(client)
+        client.setblocking(False)
+        self.clients[client.fileno()] = client
+        self.poller.register(client.fileno(), select.POLLIN)
+
+    def _drop_client(self, fd: int) -> None:
+        self.poller.unregister(fd)
+        self.clients.pop(fd).close()
+
+    def _serve(self, fd: int) -> None:
+        message = channel.receive(self.clients[fd])
+        if message is None:
+            self._drop_client(fd)
+        elif message.body.get("do") == "exec":
+            self._exec(fd, message)
+        else:
+            message.close()
+            if not _tell(self.clients[fd], {"pong": self.identity, "lost_log_bytes": self.log.lost_bytes}):
+                self._drop_client(fd)
+
+    def _exec(self, fd: int, message: channel.Message) -> None:
+        """Starts joining the container; the answer follows when the program runs, and again when it ends."""
+        try:
+            join = inside.Join.start(self.pidfd, message, self._own_fds())
+        except OSError as e:
+            _tell(self.clients[fd], {"error": _wire_of(e, "start a process")})
+            return
+        finally:
+            message.close()
+        join.client = self.clients[fd]
+        self.joins[join.status.fileno()] = join
+        self.poller.register(join.status.fileno(), select.POLLIN)
+
+    def _own_fds(self) -> list[int]:
+        return [*self.readers, *self.clients, self.listener.fileno(), self.state_fd, self.wake_read, self.wake_write]
+
+    def _joined(self, status_fd: int) -> None:
+        join = self.joins[status_fd]
+        word = join.status.recv(READ_BYTES)
+        if word.startswith(b"pid "):
+            join.pid = int(word[4:])
+            return
+        self.poller.unregister(status_fd)
+        join.status.close()
+        del self.joins[status_fd]
+        if word or not join.pid:
+            lost = {"kind": "failed", "step": "join the container", "errno": 0, "why": "the joining process died"}
+            self._answer(join, {"error": json.loads(word) if word else lost})
+        else:
+            self.joins[-join.pid] = join
+            self._answer(join, {"running": join.pid})
+
+    def _answer(self, join: inside.Join, body: dict[str, Any]) -> None:
+        """The asker may have gone, and its descriptor's number may be another's."""
+        if join.client is not None and self.clients.get(join.client.fileno()) is join.client:
+            _tell(join.client, body)
+
+    def _reap_others(self) -> None:
+        """Programs started by exec are our children; the first process is left for `_finish`."""
+        while True:
+            try:
+                found = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+            except ChildProcessError:
+                return
+            if found is None or found.si_pid == self.pid:
+                return
+            os.waitpid(found.si_pid, 0)
+            join = self.joins.pop(-found.si_pid, None)
+            if join is not None:
+                self._answer(join, {"exited": exit_code_of(found.si_code, found.si_status)})
+
+    def _finish(self) -> None:
+        """All writers died with the pid namespace: what is in the pipes now is all there will ever be."""
+        ended = os.waitid(os.P_PIDFD, self.pidfd, os.WEXITED)
+        for fd in self.readers:
+            while self._copy_output(fd):
+                continue
+        self.log.flush()
+        killed = ended is not None and ended.si_code != os.CLD_EXITED
+        end: dict[str, Any] = {
+            "exit_code": None if ended is None else exit_code_of(ended.si_code, ended.si_status),
+            "signal": ended.si_status if ended is not None and killed else None,
+            "finished_at": records.rfc3339(time.time()),
+        }
+        records.write_record(self.state_fd, records.EXIT, end)
+        self._reap_others()
+
+
+def exit_code_of(code: int, status: int) -> int:
+    """As shells count: 128 + the signal's number for a death by signal."""
+    return status if code == os.CLD_EXITED else 128 + status
