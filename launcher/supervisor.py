@@ -188,6 +188,8 @@ class Supervisor:
             return False
         if not data:
             self.poller.unregister(fd)
+            del self.readers[fd]
+            os.close(fd)
             return False
         self.log.write(self.readers[fd], data)
         return True
@@ -267,7 +269,7 @@ class Supervisor:
     def _finish(self) -> None:
         """All writers died with the pid namespace: what is in the pipes now is all there will ever be."""
         ended = os.waitid(os.P_PIDFD, self.pidfd, os.WEXITED)
-        for fd in self.readers:
+        for fd in list(self.readers):
             while self._copy_output(fd):
                 continue
         self.log.flush()
