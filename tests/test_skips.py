@@ -43,7 +43,7 @@ class Run:
             "-p",
             "no:cacheprovider",
             "-ra",
-            file,
+            str(file),
         ]
         environment = {**os.environ, "CI": ci, "PYTHONPATH": str(ROOT), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
         return subprocess.run(
