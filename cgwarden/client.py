@@ -33,7 +33,7 @@ class Problem(Exception):
 
 
 class Response:
-    """One answer whose body may still be arriving; iterate over it once."""
+    """One answer, its body perhaps still arriving; read it once, by one of three ways, which then hang up."""
 
     def __init__(self, connection: _socket.socket) -> None:
         self._connection = connection
@@ -48,6 +48,12 @@ class Response:
 
     def chunks(self) -> Iterator[bytes]:
         """The body's bytes as they arrive."""
+        try:
+            yield from self._body()
+        finally:
+            self.close()
+
+    def _body(self) -> Iterator[bytes]:
         if "chunked" in self.headers.get("transfer-encoding", ""):
             while size := int(self._take_until(b"\r\n").split(b";")[0], 16):
                 yield self._take(size)
@@ -110,6 +116,9 @@ class Pending:
             response = Response(self._connection)
         except ConnectionResetError:
             raise NoDaemon(f"the daemon at {self._host} hung up before it answered") from None
+        except BaseException:
+            self._connection.close()
+            raise
         if response.status >= 400:
             raise Problem(response.status, _problem_document(response))
         return response
@@ -171,11 +180,7 @@ class Daemon:
         timeout_sec: float | None = DEFAULT_TIMEOUT_SEC,
     ) -> Any:
         """One request, its whole answer as JSON."""
-        response = self.open(method, path, body, query=query, timeout_sec=timeout_sec)
-        try:
-            return response.json()
-        finally:
-            response.close()
+        return self.open(method, path, body, query=query, timeout_sec=timeout_sec).json()
 
     def get(self, path: str, **query: object) -> Any:
         """Short for `call("GET", ...)`."""
@@ -197,7 +202,6 @@ class Daemon:
 
 def _problem_document(response: Response) -> Mapping[str, Any]:
     body = b"".join(response.chunks())
-    response.close()
     try:
         document = json.loads(body)
     except ValueError:

@@ -1,7 +1,7 @@
-"""Quantities as people write them: sizes, CPUs, rates, durations. One module, so that all flags mean the same.
+"""Quantities as people write them: sizes, CPUs, rates, durations. One module, so all flags mean the same.
 
-Every parser returns a plain number or raises BadQuantity, whose text quotes what was given and says what would
-work. No regular expressions and no imports beyond the interpreter's own, because hot verbs load this module.
+Every parser returns a plain number or raises BadQuantity, whose text quotes what was given and says what
+would work. No regular expressions, no imports beyond the interpreter's own: hot verbs load this module.
 """
 
 from __future__ import annotations

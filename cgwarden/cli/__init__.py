@@ -1,4 +1,4 @@
-"""The command line. The entry point imports nothing: the first word selects one module, so verbs start fast."""
+"""The command line. This entry point imports nothing: the first word selects one module, for speed."""
 
 from __future__ import annotations
 

@@ -102,6 +102,6 @@ VERBS = {
         "Print a link that opens the dashboard once, within a minute.",
         _dashboard,
         options=(JSON,),
-        more="The link holds a one-time code, for which the browser gets a cookie. Ask again for another one.",
+        more="The link holds a one-time code; the browser gets a cookie for it.",
     ),
 }

@@ -42,7 +42,6 @@ def copy_log(daemon: Daemon, name: str, *, follow: bool, tail: int | None, times
     for line in response.lines():
         if line.strip():
             _write(json.loads(line), times)
-    response.close()
 
 
 def _write(entry: dict[str, object], times: bool) -> None:

@@ -137,7 +137,7 @@ def _brief(value: object) -> str:
 VERBS = {
     "events": Verb(
         "events [-f] [--since TIME] [--type TYPE] [--json|--jsonl]",
-        "List what happened: starts, exits, OOM kills, freezes, limit changes, policy actions; by whom and why.",
+        "List what happened: starts, exits, OOM kills, freezes, limit changes; by whom and why.",
         _events,
         options=(
             Option("-f", "--follow", help="go on as events happen"),

@@ -58,6 +58,6 @@ VERBS = {
         ),
         words=(1, None),
         command=True,
-        more="Exit codes: 3 no such container, 4 frozen or ended, 126 cannot be invoked, 127 not found, else its own.",
+        more="Exit codes: 3 no such container, 4 frozen or ended, 126 not executable, 127 not found.",
     ),
 }

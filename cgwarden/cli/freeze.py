@@ -76,8 +76,8 @@ VERBS = {
             JSON,
         ),
         words=(0, None),
-        more='Alias: pause. With --json: {"name", "changed", "state", "holders", "decision"}; changed is false\n'
-        "where it was frozen already. A container that does not freeze in time is thawed again: exit code 124.",
+        more='Alias: pause. With --json: {"name", "changed", "state", "holders", "decision"}; not changed\n'
+        "where it was frozen already. What does not freeze in time is thawed again: exit code 124.",
     ),
     "thaw": Verb(
         "thaw [--force] NAME…",

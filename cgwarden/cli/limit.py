@@ -105,7 +105,7 @@ def _per_device(limits: Mapping[str, object]) -> str:
 VERBS = {
     "limit": Verb(
         "limit NAME… [LIMITS] [--for TIME] [--dry-run]",
-        "Without limits: show each one as the kernel has it, its owner and its lease. With limits: change them.",
+        "Without limits: show each as the kernel has it, with owner and lease. With limits: change them.",
         _limit,
         options=(
             *LIMIT_OPTIONS,

@@ -30,6 +30,6 @@ VERBS = {
             Option("--cgroup-parent", value="NAME", help="the cgroup that holds the containers (cgwarden)"),
             Option("--policy-dir", value="DIR", help="policy files (/etc/cgwarden/policies.d)"),
         ),
-        more="Exit codes: 4 a second daemon on the same directories, 5 not root, 78 no cgroups or bad configuration.",
+        more="Exit codes: 4 directories in use by another daemon, 5 not root, 78 unfit host or settings.",
     ),
 }

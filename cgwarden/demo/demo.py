@@ -101,7 +101,7 @@ def _start_containers(daemon: Daemon, screen: Screen, started: float) -> None:
 
 
 def _watch(child: Child, kernel: Kernel, result: Result, screen: Screen, for_sec: float | None) -> None:
-    """Look twice a second until the time is over: each action is compared with the kernel while it is fresh."""
+    """Look twice a second until the time is over, so that actions are compared while they are fresh."""
     began, link, link_until, after = time.monotonic(), "", 0.0, 0
     while True:
         if time.monotonic() >= link_until:

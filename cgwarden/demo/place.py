@@ -66,7 +66,7 @@ class Place:
         self._lock = lock
 
     def stop_old_daemon(self) -> int | None:
-        """End a killed demo's daemon, so that ours can adopt its containers and remove them; its pid, or None."""
+        """End a killed demo's daemon, so that ours can adopt its containers; its pid, or None."""
         pid = _peer_of(self.socket_path)
         if pid is None:
             return None

@@ -1,4 +1,4 @@
-"""The demo on a terminal, redrawn in place; elsewhere plain lines, one per action, and a table now and then."""
+"""The demo on a terminal, redrawn in place; elsewhere plain lines: each action, and a table now and then."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class Screen:
     def _redraw(self, result: Result, link: str) -> None:
         size = os.get_terminal_size()
         lines = [
-            f"{bold('cgwarden demo')}  {result.seconds:.0f} s  {paint('Ctrl-C ends and removes everything', 'dim')}"
+            f"{bold('cgwarden demo')}  {result.seconds:.0f} s  {paint('Ctrl-C ends and cleans up', 'dim')}"
         ]
         lines += [
             f"dashboard  {paint(link, 'cyan')}",

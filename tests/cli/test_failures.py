@@ -1,0 +1,135 @@
+"""Every way to fail: one line that names the thing and says what to do, and the right exit code."""
+
+import os
+
+import pytest
+
+from cgwarden.cli.failures import exit_code
+from cgwarden.client import NoDaemon, Problem
+from tests.cli.conftest import Cli
+from tests.cli.stub import Stub
+
+SLUGS = [
+    ("unknown-container", 404, 3),
+    ("name-taken", 409, 4),
+    ("not-running", 409, 4),
+    ("frozen", 409, 4),
+    ("owner-conflict", 409, 4),
+    ("below-usage", 409, 4),
+    ("conflict", 409, 4),
+    ("forbidden", 401, 5),
+    ("forbidden", 403, 5),
+    ("timeout", 504, 124),
+    ("bad-request", 400, 2),
+    ("bad-request", 422, 2),
+    ("internal", 500, 1),
+    ("something-new", 409, 4),
+]
+
+
+@pytest.mark.parametrize(("slug", "status", "code"), SLUGS)
+def test_a_problem_of_the_daemon_becomes_an_exit_code(slug: str, status: int, code: int) -> None:
+    assert exit_code(Problem(status, {"type": f"/problems/{slug}", "detail": "no"})) == code
+
+
+@pytest.mark.parametrize(
+    ("error", "code"), [(NoDaemon("none"), 6), (PermissionError(), 5), (TimeoutError(), 124)]
+)
+def test_a_daemon_that_cannot_be_asked_becomes_an_exit_code(error: Exception, code: int) -> None:
+    assert exit_code(error) == code
+
+
+def test_detail_and_hint_are_one_line_on_stderr_and_nothing_is_on_stdout(stub: Stub, cli: Cli) -> None:
+    stub.problem(
+        "POST /api/v1/containers/web/freeze", "unknown-container", 404, hint="see\ncgwarden ps\x1b[2J"
+    )
+
+    said = cli("freeze", "web")
+
+    assert said == (3, "", "cgwarden: unknown-container it is (see cgwarden ps\\x1b[2J)\n")
+
+
+def test_without_a_daemon_the_line_says_where_and_what_to_do(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CGWARDEN_HOST", "unix:///run/nowhere/s")
+
+    said = cli("ps")
+
+    assert said.code == 6
+    assert said.err.count("\n") == 1
+    assert "unix:///run/nowhere/s" in said.err
+    assert "cgwarden serve" in said.err
+
+
+@pytest.mark.parametrize("host", ["tcp://localhost:1", "/run/x", "unix://relative"])
+def test_an_address_that_is_none_is_named(host: str, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CGWARDEN_HOST", host)
+
+    said = cli("ps")
+
+    assert said.code == 6
+    assert host in said.err
+
+
+BAD = [
+    (["freeze", "../x"], "'../x'"),
+    (["freeze", "a" * 300], "300 characters"),
+    (["freeze", "a\0b"], r"'a\x00b'"),
+    (["limit", "t", "--memory", "-1"], "--memory: '-1' is negative"),
+    (["limit", "t", "--cpus", "nan"], "--cpus: 'nan'"),
+    (["limit", "t", "--pids-limit", "-1"], "--pids-limit: '-1'"),
+    (["limit", "t", "--force"], "--force needs a limit"),
+    (["limit", "t", "--memory-swap", "1g"], "--memory"),
+    (["run", "--rootfs", "/", "--name", "../x", "--", "true"], "'../x'"),
+    (["run", "--rootfs", "/", "--memory", "-1", "--", "true"], "--memory"),
+    (["run", "--", "true"], "--rootfs DIR is needed"),
+    (["run", "--rootfs", "/"], "something is missing"),
+    (["run", "--image", "debian", "--", "true"], "images are not available yet"),
+    (["run", "--rootfs", "/", "-v", "/a:/b", "--", "true"], "volumes are not available yet"),
+    (["run", "--rootfs", "/", "--network", "bridge", "--", "true"], "not available yet"),
+    (["run", "--rootfs", "/", "--class", "gold", "--", "true"], "guaranteed"),
+    (["run", "--rootfs", "/", "--device-read-bps", "/dev/nothing:1m", "--", "true"], "/dev/nothing"),
+    (["kill", "-s", "WHAT", "t"], "'WHAT' is not a signal"),
+    (["freez", "t"], "did you mean freeze?"),
+    (["freeze"], "name a container"),
+    (["events", "--since", "10"], "did you mean 10s?"),
+    (["stop", "a", "b/c"], "'b/c'"),
+    (["demo", "--for", "1s"], "at least 5s"),
+]
+
+
+@pytest.mark.parametrize(("argv", "named"), BAD)
+def test_a_slip_is_refused_before_the_daemon_is_asked(
+    argv: list[str], named: str, stub: Stub, cli: Cli
+) -> None:
+    said = cli(*argv)
+
+    assert said.code == 2
+    assert said.out == ""
+    assert said.err.startswith("cgwarden: ")
+    assert said.err.count("\n") == 1
+    assert named in said.err
+    assert stub.asked == []
+
+
+def test_a_reader_that_goes_away_is_no_error(stub: Stub, monkeypatch: pytest.MonkeyPatch) -> None:
+    import subprocess
+    import sys
+
+    from tests.cli.stub import container
+    from tests.cli.test_startup import ROOT
+
+    stub.on("GET /api/v1/containers", {"containers": [container(f"web{number}") for number in range(3000)]})
+
+    done = subprocess.run(
+        ["sh", "-c", f"{sys.executable} -m cgwarden ps | head -1"],
+        cwd=ROOT,
+        env={"CGWARDEN_HOST": stub.host, "PATH": os.environ["PATH"]},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    assert done.stdout.startswith("NAME")
+    assert done.stderr == ""

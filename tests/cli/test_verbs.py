@@ -1,0 +1,455 @@
+"""Each verb against a stub: what it asks of the daemon, what it prints, how it ends."""
+
+import base64
+import json
+
+import pytest
+
+from tests.cli.conftest import Cli
+from tests.cli.stub import Stub, container
+
+WEB = "/api/v1/containers/web"
+
+
+def frozen(changed: bool) -> dict[str, object]:
+    return {"name": "web", "changed": changed, "state": "frozen", "holders": ["operator"], "decision": "d-1"}
+
+
+def test_ps_prints_an_aligned_table_without_colour_when_it_is_no_terminal(stub: Stub, cli: Cli) -> None:
+    ended = container("job", state="exited", pid=None, exit_code=3, limits=None)
+    stub.on("GET /api/v1/containers", {"containers": [container("web"), ended]})
+
+    said = cli("ps")
+
+    header, web, job = said.out.splitlines()
+    assert "\x1b" not in said.out
+    assert header.index("STATE") == web.index("running") == job.index("exited (3)")
+    assert "64.0M" in web
+    assert "0.5" in web
+
+
+def test_ps_json_is_the_list_as_the_daemon_has_it(stub: Stub, cli: Cli) -> None:
+    stub.on("GET /api/v1/containers", {"containers": [container("web")]})
+
+    assert json.loads(cli("ps", "--json").out) == [container("web")]
+
+
+def test_ps_filters_by_label_and_state(stub: Stub, cli: Cli) -> None:
+    rows = [container("a", labels={"tier": "core"}), container("b", state="frozen"), container("c")]
+    stub.on("GET /api/v1/containers", {"containers": rows})
+
+    assert cli("ps", "-q", "-l", "tier=core").out == "a\n"
+    assert cli("ps", "-q", "--filter", "state=frozen").out == "b\n"
+
+
+def test_a_name_with_control_characters_cannot_reach_the_terminal(stub: Stub, cli: Cli) -> None:
+    stub.on("GET /api/v1/containers", {"containers": [container("web", command=["\x1b]0;owned\x07"])]})
+
+    assert "\x1b" not in cli("ps").out
+
+
+def test_freezing_twice_succeeds_twice_and_says_so(stub: Stub, cli: Cli) -> None:
+    stub.on(f"POST {WEB}/freeze", frozen(False))
+
+    assert cli("freeze", "web").out == "web\n"
+    said = cli("freeze", "web", "--json", "--for", "30s", "--reason", "backup")
+
+    assert said.code == 0
+    assert json.loads(said.out) == frozen(False)
+    assert stub.asked[-1].body == {"reason": "backup", "timeout_sec": 10.0, "lease_sec": 30.0}
+
+
+def test_thaw_names_who_still_holds(stub: Stub, cli: Cli) -> None:
+    stub.on(f"POST {WEB}/thaw", frozen(True) | {"holders": ["policy:guard"]})
+
+    assert cli("thaw", "web").out == "web  held by policy:guard\n"
+    assert stub.asked[-1].body == {"force": False}
+
+
+def test_several_names_give_a_list_and_one_failure_is_exit_code_1(stub: Stub, cli: Cli) -> None:
+    stub.on(f"POST {WEB}/freeze", frozen(True))
+    stub.problem("POST /api/v1/containers/none/freeze", "unknown-container", 404)
+
+    said = cli("pause", "none", "web", "--json")
+
+    assert said.code == 1
+    assert json.loads(said.out) == [frozen(True)]
+    assert said.err == "cgwarden: unknown-container it is\n"
+
+
+def test_freeze_all_takes_what_runs(stub: Stub, cli: Cli) -> None:
+    stub.on("GET /api/v1/containers", {"containers": [container("web"), container("old", state="exited")]})
+    stub.on(f"POST {WEB}/freeze", frozen(True))
+
+    assert cli("freeze", "--all").out == "web\n"
+
+
+def test_limit_sends_the_api_s_fields_and_prints_what_was_written(stub: Stub, cli: Cli) -> None:
+    write = {"controller": "memory", "file": "limit", "before": "1", "value": "2", "read_back": "2"}
+    outcome = {
+        "name": "web",
+        "changed": True,
+        "status": "applied",
+        "decision": "d-2",
+        "writes": [write],
+        "limits": {},
+    }
+    stub.on(f"PATCH {WEB}/limits", outcome)
+
+    said = cli(
+        "limit", "web", "-m", "128M", "--cpus", "500m", "--pids-limit", "max", "--for", "30m", "--force"
+    )
+
+    assert said.out == "web\n  limit 1 -> 2\n"
+    assert stub.asked[-1].body == {"memory_max_bytes": 128 << 20, "cpu_max_cores": 0.5, "pids_max": "max"}
+    assert stub.asked[-1].query == "force=true&lease_sec=1800.0"
+
+
+def test_a_dry_run_lists_the_writes(stub: Stub, cli: Cli) -> None:
+    write = {"controller": "memory", "file": "limit", "before": "1", "value": "2", "read_back": None}
+    outcome = {
+        "name": "web",
+        "changed": False,
+        "status": "planned",
+        "decision": None,
+        "writes": [write],
+        "limits": {},
+    }
+    stub.on(f"PATCH {WEB}/limits", outcome)
+
+    said = cli("limit", "web", "--memory", "96M", "--dry-run")
+
+    assert said.out == "web  would write\n  limit 1 -> 2\n"
+    assert stub.asked[-1].query == "dry_run=true"
+
+
+def test_limit_without_flags_shows_owner_baseline_and_lease(stub: Stub, cli: Cli) -> None:
+    memory = {
+        "value": 128 << 20,
+        "owner": "operator",
+        "baseline": 64 << 20,
+        "expires_at": "2026-01-31T09:00:00Z",
+    }
+    absent = {"value": None, "owner": None, "baseline": None, "expires_at": None}
+    stub.on(
+        f"GET {WEB}/limits", {"fields": {"memory_max_bytes": memory, "cpu_idle": absent}, "revision": "1"}
+    )
+
+    lines = cli("limit", "web").out.splitlines()
+
+    assert lines[1].split() == ["memory_max_bytes", "128M", "operator", "64.0M", "2026-01-31T09:00:00Z"]
+    assert len(lines) == 2
+
+
+@pytest.mark.parametrize(
+    ("flags", "fields"),
+    [
+        (
+            ["-m", "1g", "--memory-swap", "3g"],
+            {"memory_max_bytes": 1 << 30, "memory_swap_max_bytes": 2 << 30},
+        ),
+        (["--memory-swap", "-1"], {"memory_swap_max_bytes": "max"}),
+        (["--cpu-quota", "50000"], {"cpu_max_cores": 0.5}),
+        (["--cpu-quota", "50000", "--cpu-period", "50000"], {"cpu_max_cores": 1.0, "cpu_period_usec": 50000}),
+        (["-c", "512", "--cpuset-cpus", "0-1,3"], {"cpu_shares": 512, "cpuset_cpus": "0-1,3"}),
+        (["--memory-reservation", "32M"], {"memory_soft_limit_bytes": 32 << 20}),
+        (["--device-read-bps", "8:0:1mb"], {"io_max": {"8:0": {"read_bytes_per_sec": 1 << 20}}}),
+        (
+            ["--device-write-iops", "8:0:100", "--device-write-bps", "8:0:max"],
+            {"io_max": {"8:0": {"writes_per_sec": 100, "write_bytes_per_sec": "max"}}},
+        ),
+    ],
+)
+def test_docker_s_limit_flags_become_fields(
+    flags: list[str], fields: dict[str, object], stub: Stub, cli: Cli
+) -> None:
+    outcome = {
+        "name": "web",
+        "changed": False,
+        "status": "unchanged",
+        "decision": None,
+        "writes": [],
+        "limits": {},
+    }
+    stub.on(f"PATCH {WEB}/limits", outcome)
+
+    assert cli("update", "web", *flags).out == "web  unchanged\n"
+    assert stub.asked[-1].body == fields
+
+
+def test_run_detached_sends_the_whole_wish_and_prints_the_name(stub: Stub, cli: Cli) -> None:
+    stub.on("POST /api/v1/containers", container("t"), 201)
+
+    said = cli(
+        *(
+            "run",
+            "-d",
+            "--name",
+            "t",
+            "--rootfs",
+            "/",
+            "-e",
+            "A=1",
+            "-l",
+            "tier=core",
+            "--class",
+            "besteffort",
+        ),
+        *(
+            "--memory",
+            "64M",
+            "--read-only",
+            "--rm",
+            "--stop-signal",
+            "int",
+            "--cap-drop",
+            "net_raw",
+            "-w",
+            "/srv",
+        ),
+        *("--", "sleep", "-x", "100"),
+    )
+
+    assert said == (0, "t\n", "")
+    assert stub.asked[-1].body == {
+        "name": "t",
+        "rootfs": "/",
+        "command": ["sleep", "-x", "100"],
+        "env": {"A": "1"},
+        "limits": {"memory_max_bytes": 64 << 20},
+        "labels": {"tier": "core"},
+        "workdir": "/srv",
+        "class": "besteffort",
+        "stop_signal": "SIGINT",
+        "cap_drop": ["CAP_NET_RAW"],
+        "read_only": True,
+        "auto_remove": True,
+    }
+
+
+def test_run_invents_a_name_where_none_is_given(stub: Stub, cli: Cli) -> None:
+    stub.on("POST /api/v1/containers", container("calm-otter-3f2a"), 201)
+
+    cli("run", "-d", "--rootfs", "/", "--", "true")
+
+    assert len(stub.asked[-1].body["name"].split("-")) == 3
+
+
+def test_run_shows_output_apart_and_ends_with_the_program_s_code(stub: Stub, cli: Cli) -> None:
+    line = {"time": "2026-01-31T08:00:00Z", "partial": False}
+    stub.on("POST /api/v1/containers", container("t"), 201)
+    stub.on("POST /api/v1/containers/t/wait", {"exit_code": 143})
+    log = [line | {"stream": "stdout", "data": "out"}, line | {"stream": "stderr", "data": "err"}]
+    stub.on("GET /api/v1/containers/t/logs", log)
+
+    assert cli("run", "--name", "t", "--rootfs", "/", "true") == (143, "out\n", "err\n")
+
+
+@pytest.mark.parametrize(
+    ("slug", "status", "more", "code"),
+    [
+        ("missing-root", 422, {}, 125),
+        ("launch-failed", 500, {}, 125),
+        ("internal", 500, {}, 125),
+        ("cannot-invoke", 422, {"exit_code": 126}, 126),
+        ("command-not-found", 422, {"exit_code": 127}, 127),
+        ("name-taken", 409, {}, 4),
+        ("bad-request", 422, {}, 2),
+        ("forbidden", 403, {}, 5),
+    ],
+)
+def test_run_fails_with_docker_s_exit_codes(
+    slug: str, status: int, more: dict[str, object], code: int, stub: Stub, cli: Cli
+) -> None:
+    stub.problem("POST /api/v1/containers", slug, status, **more)
+
+    assert cli("run", "-d", "--rootfs", "/nowhere", "--", "true").code == code
+
+
+def test_run_dry_prints_the_plan(stub: Stub, cli: Cli) -> None:
+    stub.on("POST /api/v1/containers", {"plan": ["make a directory", "mount it"]})
+
+    assert cli("run", "--rootfs", "/", "--dry-run", "--", "true").out == "make a directory\nmount it\n"
+    assert stub.asked[-1].query == "dry_run=true"
+
+
+def test_exec_passes_streams_and_exit_code_through(stub: Stub, cli: Cli) -> None:
+    told = [
+        {"stream": "stdout", "data_b64": base64.b64encode(b"\xff\n").decode()},
+        {"stream": "stderr", "data_b64": base64.b64encode(b"oh\n").decode()},
+        {"exit_code": 7},
+    ]
+    stub.on(f"POST {WEB}/exec", told)
+
+    said = cli("exec", "-e", "A=1", "web", "ls", "-l")
+
+    assert (said.code, said.err) == (7, "oh\n")
+    assert stub.asked[-1].body == {"command": ["ls", "-l"], "env": {"A": "1"}}
+
+
+def test_stop_kill_wait_and_rm_ask_what_they_say(stub: Stub, cli: Cli) -> None:
+    stub.on(f"POST {WEB}/stop", {"changed": True, "state": "exited", "exit_code": 0})
+    stub.on(f"POST {WEB}/kill", {"changed": True, "state": "running"})
+    stub.on(f"POST {WEB}/wait", {"exit_code": 137})
+    stub.on(f"DELETE {WEB}", None, 204)
+
+    assert cli("stop", "-t", "3", "web").out == "web\n"
+    assert stub.asked[-1].body == {"timeout_sec": 3.0}
+    assert cli("kill", "-s", "SIGHUP", "web").out == "web\n"
+    assert stub.asked[-1].body == {"signal": "HUP"}
+    assert cli("wait", "web") == (0, "137\n", "")
+    assert json.loads(cli("rm", "-f", "web", "--json").out) == {"name": "web", "changed": True}
+    assert stub.asked[-1].query == "force=true"
+
+
+def test_wait_gives_up_with_124_and_a_lost_exit_code_is_told_as_unknown(stub: Stub, cli: Cli) -> None:
+    stub.problem(f"POST {WEB}/wait", "timeout", 504)
+    stub.on(f"GET {WEB}", container("web", state="exited"))
+
+    assert cli("wait", "--timeout", "1s", "web").code == 124
+    assert cli("wait", "web") == (0, "unknown\n", "")
+
+
+def test_removing_what_is_not_there_is_3_or_nothing_to_do(stub: Stub, cli: Cli) -> None:
+    stub.problem(f"DELETE {WEB}", "unknown-container", 404)
+
+    assert cli("rm", "web").code == 3
+    assert cli("rm", "--if-exists", "web").code == 0
+
+
+def test_stats_show_a_dash_where_nothing_is_known(stub: Stub, cli: Cli) -> None:
+    usage = {
+        "cpu_cores": 1.234,
+        "memory_usage_bytes": 32 << 20,
+        "memory_limit_fraction": 0.5,
+        "pids_current": 3,
+    }
+    stub.on("GET /api/v1/containers", {"containers": [container("web", usage=usage), container("new")]})
+
+    _, web, new = cli("stats").out.splitlines()
+
+    assert web.split()[:7] == ["web", "running", "1.23", "-", "32.0M", "64.0M", "50%"]
+    assert new.split()[2:5] == ["-", "-", "-"]
+
+
+def test_inspect_prints_one_object_or_a_list(stub: Stub, cli: Cli) -> None:
+    stub.on(f"GET {WEB}", container("web"))
+
+    assert json.loads(cli("inspect", "web").out) == container("web")
+    assert json.loads(cli("inspect", "web", "web").out) == [container("web")] * 2
+
+
+def test_logs_come_apart_and_with_times_if_wished(stub: Stub, cli: Cli) -> None:
+    line = {"time": "2026-01-31T08:00:00Z", "stream": "stdout", "partial": False, "data": "hello"}
+    stub.on(f"GET {WEB}/logs", [line, line | {"partial": True, "data": "no end"}])
+
+    assert cli("logs", "web").out == "hello\nno end"
+    assert cli("logs", "-t", "--tail", "5", "web").out.startswith("2026-01-31T08:00:00Z hello\n")
+    assert stub.asked[-1].query == "format=jsonl&tail=5"
+
+
+def event(number: int, kind: str, **more: object) -> dict[str, object]:
+    return {
+        "id": number,
+        "time": "2026-01-31T08:00:00.000Z",
+        "type": kind,
+        "container": {"name": "web"},
+        "actor": {"kind": "operator", "name": "operator"},
+        "reason": "",
+        "before": None,
+        "after": None,
+    } | more
+
+
+def test_events_say_who_did_what_and_why(stub: Stub, cli: Cli) -> None:
+    change = event(2, "limit.change", before={"pids_max": 5}, after={"pids_max": 9}, reason="more load")
+    stub.on("GET /api/v1/events", {"events": [event(1, "container.start"), change], "last_id": 2})
+
+    start, changed = cli("events").out.splitlines()
+
+    assert "container.start" in start
+    assert "pids_max=5 -> pids_max=9" in changed
+    assert "more load" in changed
+    assert cli("events", "--type", "limit").out.count("\n") == 1
+    assert json.loads(cli("events", "--json", "--type", "container.start").out)[0]["id"] == 1
+
+
+def test_events_follow_the_stream_until_the_daemon_ends_it(stub: Stub, cli: Cli) -> None:
+    # One answer serves both: the page first, then what looks like a stream.
+    page = {"events": [], "last_id": 4}
+    stub.on("GET /api/v1/events", [json.dumps(page).encode()])
+    told = json.dumps(event(5, "container.oom"))
+    stub.on("GET /api/v1/events", [f"id: 5\nevent: event\ndata: {told}\n\n: beat\n\n".encode()])
+
+    from cgwarden.cli.events import stream
+    from cgwarden.client import Daemon, NoDaemon
+
+    events = stream(Daemon(), 4)
+    assert next(events)["id"] == 5
+    with pytest.raises(NoDaemon):
+        next(events)
+
+
+def test_why_explains_a_decision_with_inputs_writes_and_rails(stub: Stub, cli: Cli) -> None:
+    record = {
+        "id": "d-000418",
+        "seq": 418,
+        "at": "2026-03-02T10:14:07.312Z",
+        "outcome": "applied",
+        "reason": "node CPU 71 % > 65 % for 5 s",
+        "policy": {"name": "batch-cpu-suppress", "mode": "enforce"},
+        "inputs": [
+            {"signal": "cpu.usedRatio", "of": "node", "value": 0.71, "unit": "ratio", "threshold": 0.65}
+        ],
+        "candidates": [{"name": "job-9", "rejected": "minAge 12s < 30s"}],
+        "rails": [
+            {"rail": "step", "result": "pass"},
+            {"rail": "floor", "result": "clip", "detail": "to 50m"},
+        ],
+        "writes": [{"file": "quota", "before": "-1", "value": "340000", "read_back": "340000"}],
+        "lease_until": "2026-03-02T10:14:37Z",
+    }
+    field = {
+        "value": 3.4,
+        "owner": "policy:batch-cpu-suppress",
+        "baseline": "max",
+        "expires_at": "2026-03-02T10:14:37Z",
+    }
+    stub.on(f"GET {WEB}/limits", {"fields": {"cpu_max_cores": field}, "revision": "1"})
+    stub.on("GET /api/v1/decisions", {"decisions": [record]})
+    stub.on("GET /api/v1/decisions/d-000418", record)
+
+    said = cli("why", "web").out
+
+    assert "cpu_max_cores 3.4  owner policy:batch-cpu-suppress" in said
+    assert "10:14:07 applied    node CPU 71 % > 65 % for 5 s" in said
+    assert "cpu.usedRatio of node: 71.0 %  against 65.0 %" in said
+    assert "quota: -1 -> 340000, read back the same" in said
+    assert "step passed; floor clip: to 50m" in said
+    assert "job-9: minAge 12s < 30s" in said
+    assert cli("why", "d-000418").out in said
+
+
+def test_dashboard_prints_the_link_alone(stub: Stub, cli: Cli) -> None:
+    stub.on(
+        "POST /api/v1/login-codes",
+        {"code": "x", "url": "http://127.0.0.1:9380/#code=x", "expires_in_sec": 60},
+    )
+
+    assert cli("dashboard") == (0, "http://127.0.0.1:9380/#code=x\n", "")
+
+
+def test_doctor_fails_where_something_needed_is_missing(stub: Stub, cli: Cli) -> None:
+    checks = [{"name": "memory", "state": "missing", "detail": "not mounted", "advice": "mount it"}]
+    stub.on("GET /api/v1/doctor", {"ok": False, "checks": checks})
+
+    said = cli("doctor")
+
+    assert said.code == 1
+    assert "mount it" in said.out
+
+
+def test_help_and_version_need_no_daemon(cli: Cli) -> None:
+    assert "freeze" in cli("--help").out
+    assert cli("version").out.startswith("cgwarden 0.")
+    assert cli("help", "pause").out == cli("freeze", "--help").out
