@@ -1,6 +1,6 @@
 """The only code that reads and writes cgroup files; above it nothing tells v1 from v2.
 
-Start with `Hierarchies.read()`, which gives `Cgroup`s; all that can go wrong is a `CgroupError` with one clear line.
+Start with `Hierarchies.read()`, which gives `Cgroup`s. What goes wrong is a `CgroupError`, one clear line.
 """
 
 from cgroupfs.blkio import DeviceIo, IoLimit, IoStat
@@ -12,6 +12,7 @@ from cgroupfs.errors import (
     CgroupError,
     CgroupGone,
     FreezeTimeout,
+    HalfApplied,
     NoCgroups,
     NotOffered,
     ParseError,
@@ -42,6 +43,7 @@ __all__ = [
     "DeviceIo",
     "DeviceRule",
     "FreezeTimeout",
+    "HalfApplied",
     "Hierarchies",
     "HierarchyReport",
     "HotFiles",

@@ -1,4 +1,4 @@
-"""`python -m cgroupfs PATH`: one cgroup as this layer sees it, for a look at the kernel without the daemon."""
+"""`python -m cgroupfs PATH`: one cgroup as this layer sees it, for a look without the daemon."""
 
 from __future__ import annotations
 

@@ -75,10 +75,29 @@ THROTTLE_FILES: Final[Mapping[str, str]] = {
 
 Operations = dict[str, tuple[int, int, int | None]]
 _NO_OPERATIONS: Final = (0, 0, None)
+_WORDS_PER_DEVICE: Final = 18
 
 
 def parse_operations(raw: bytes) -> Operations:
-    """v1 ``blkio.throttle.io_*_recursive``: device -> (Read, Write, Discard); the last line is a bare total."""
+    """v1 ``blkio.throttle.io_*_recursive``: device -> (Read, Write, Discard).
+
+    Six lines a device since Linux 4.20, five before (no Discard), and a bare ``Total N`` at the end.
+    """
+    words = raw.split()
+    operations: Operations = {}
+    try:
+        for at in range(0, len(words) - 2, _WORDS_PER_DEVICE):
+            device = words[at]
+            if words[at + 1] != b"Read" or words[at + 4] != b"Write" or words[at + 13] != b"Discard":
+                return _parse_operations_by_line(raw)
+            operations[device.decode("ascii")] = (int(words[at + 2]), int(words[at + 5]), int(words[at + 14]))
+    except (IndexError, ValueError):
+        return _parse_operations_by_line(raw)
+    return operations if len(words) % _WORDS_PER_DEVICE == 2 else _parse_operations_by_line(raw)
+
+
+def _parse_operations_by_line(raw: bytes) -> Operations:
+    """The same for any order and any set of operations, slower."""
     by_device: dict[bytes, dict[bytes, bytes]] = {}
     for line in raw.splitlines():
         words = line.split()
@@ -87,16 +106,14 @@ def parse_operations(raw: bytes) -> Operations:
         elif len(words) != 2 or words[0] != b"Total":
             raise ParseError("blkio.throttle", repr(line[:80]))
     try:
-        return {
-            device.decode("ascii"): (
-                int(fields[b"Read"]),
-                int(fields[b"Write"]),
-                int(fields[b"Discard"]) if b"Discard" in fields else None,
-            )
-            for device, fields in by_device.items()
-        }
+        return {device.decode("ascii"): _pick_operations(fields) for device, fields in by_device.items()}
     except (KeyError, ValueError) as e:
         raise ParseError("blkio.throttle", repr(raw[:80])) from e
+
+
+def _pick_operations(fields: Mapping[bytes, bytes]) -> tuple[int, int, int | None]:
+    discard = fields.get(b"Discard")
+    return int(fields[b"Read"]), int(fields[b"Write"]), None if discard is None else int(discard)
 
 
 def parse_io_stat(raw: bytes) -> IoStat:
@@ -209,7 +226,7 @@ IoWish = Mapping[str, Mapping[str, Limit]]
 
 
 def check_io_max(value: object, host: Host) -> IoWish | None:
-    """Device -> throttle -> limit, each checked; None to lift all. A throttle that is not named stays as it is."""
+    """Device -> throttle -> limit, each checked; None to lift all. A throttle not named stays as it is."""
     if is_lifted(value):
         return None
     if not isinstance(value, Mapping):

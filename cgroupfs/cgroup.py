@@ -22,6 +22,7 @@ from cgroupfs.readers import Readers
 from cgroupfs.writes import Write, Written
 
 KILL_SEC: Final = 10.0
+POLL_SEC: Final = 0.002
 
 
 class SlowStats(NamedTuple):
@@ -40,7 +41,7 @@ class SlowStats(NamedTuple):
 
 
 class Cgroup:
-    """A held cgroup. Every method raises `CgroupGone` once it is removed, whatever was made under its name since."""
+    """A held cgroup. Once it is removed, every method raises `CgroupGone`, though a namesake may exist."""
 
     def __init__(self, path: str, dirs: Mapping[str, ControlDir], readers: Readers, host: Host) -> None:
         self.path = path
@@ -123,7 +124,8 @@ class Cgroup:
     def plan_limits(self, wanted: Mapping[str, object]) -> list[Write]:
         """The writes that make `wanted` true, in an order the kernel takes; none where it is true already.
 
-        Keys are `Limits` fields; ``UNLIMITED``, ``"max"`` or None lifts one. `BadLimit`, `NotOffered`; writes nothing.
+        Keys are `Limits` fields; ``UNLIMITED``, ``"max"`` or None lifts one. Writes nothing.
+        `BadLimit`, `NotOffered`.
         """
         check_fields(wanted)
         readers, dirs, host = self.readers, self.dirs, self._host
@@ -159,22 +161,19 @@ class Cgroup:
     def kill(self) -> None:
         """Kill every task, child groups too, and wait until they are gone; frozen ones as well."""
         deadline = time.monotonic() + KILL_SEC
-        if "unified" in self.dirs:
-            with contextlib.suppress(NotOffered):
-                self.dirs["unified"].write("cgroup.kill", "1")
-        while True:
-            self._thaw_v1()
-            pids = self._all_pids()
-            if not pids:
-                return
+        by_kernel = self._kill_in_kernel()
+        while pids := self._all_pids():
+            if not by_kernel:
+                for pid in pids:
+                    self._kill_one(pid)
+            self._thaw_v1()  # only now: thawed first, tasks would run on for a while
             if time.monotonic() >= deadline:
                 shown = ", ".join(map(str, sorted(pids)[:5]))
                 raise CgroupError(
-                    f"{self.path}: {len(pids)} processes did not die within {KILL_SEC:g} s ({shown})"
+                    f"{self.path}: {len(pids)} processes did not die in {KILL_SEC:g} s ({shown})"
                 )
-            for pid in pids:
-                self._kill_one(pid)
-            time.sleep(0.002)
+            time.sleep(POLL_SEC)
+            by_kernel = False  # whoever is left is in another hierarchy only, or was forked from outside
 
     def entry_fds(self) -> list[int]:
         """An fd per hierarchy to write ``0`` to: the writing thread enters. The caller closes them.
@@ -196,9 +195,8 @@ class Cgroup:
         return HotFiles(self, keep=keep)
 
     def close(self) -> None:
-        """Let go of the directories; the cgroup itself stays."""
-        for directory in tree.distinct(self.dirs).values():
-            directory.close()
+        """Let go of kept fds once no other thread uses them; the cgroup stays, and may still be asked."""
+        self.dirs = {controller: directory.unkept() for controller, directory in self.dirs.items()}
 
     def _all_pids(self) -> set[int]:
         """Processes in any hierarchy: one that was only half moved in must not be overlooked."""
@@ -208,12 +206,23 @@ class Cgroup:
                 pids |= tree.read_all_pids(directory)
         return pids
 
+    def _kill_in_kernel(self) -> bool:
+        """Since Linux commit 661ee6280931 ("cgroup: introduce cgroup.kill") (in v5.14)."""
+        if "unified" not in self.dirs:
+            return False
+        try:
+            self.dirs["unified"].write("cgroup.kill", "1")
+        except (NotOffered, CgroupGone):
+            return False
+        return True
+
     def _thaw_v1(self) -> None:
         if "freezer" not in self.dirs:
             return
-        for directory in tree.walk(self.dirs["freezer"]):
-            if freezer.is_v1_held(directory):
-                directory.write("freezer.state", "THAWED")
+        with contextlib.suppress(CgroupGone):
+            for directory in tree.walk(self.dirs["freezer"]):
+                if freezer.is_v1_held(directory):
+                    directory.write("freezer.state", "THAWED")
 
     def _kill_one(self, pid: int) -> None:
         try:

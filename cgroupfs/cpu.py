@@ -1,7 +1,7 @@
 """CPU time, throttling and the limits on both: controllers ``cpu`` and ``cpuacct``.
 
-The unified tree of a hybrid host shows usage in microseconds, with user and system time, in one file; v1's own
-accounting needs three. Documentation/admin-guide/cgroup-v2.rst, "CPU"; Documentation/scheduler/sched-bwc.rst.
+The unified tree of a hybrid host shows usage, user and system time in one file; v1 itself needs three.
+Documentation/admin-guide/cgroup-v2.rst, "CPU"; Documentation/scheduler/sched-bwc.rst.
 """
 
 from __future__ import annotations
@@ -199,8 +199,8 @@ def _wanted_cores(wanted: Wanted, now: CpuLimits, period_usec: int, possible_cpu
 def _plan_bandwidth(now: CpuLimits, wanted: Wanted, possible_cpus: int) -> list[Write]:
     """Quota, period and burst, in an order that no parent or child group can refuse half-way.
 
-    A longer period goes before its quota and a shorter one after it, so that the share of CPU time in between is never
-    above the old and the new one; the burst goes first when it shrinks and last when it grows, being at most the quota.
+    A longer period goes before its quota and a shorter one after it, so that the share of CPU time in
+    between is never above both the old and the new one. The burst, at most the quota, shrinks first and grows last.
     """
     if now.period_usec is None or now.max_cores is None:
         return []
@@ -240,7 +240,7 @@ def _with_burst(writes: list[Write], now_usec: int | None, wanted: Wanted, quota
 
 
 def _plan_weight(now: CpuLimits, wanted: Wanted) -> list[Write]:
-    """Shares and idle. Becoming idle loses the shares and ending it resets them, so they are written around it."""
+    """Shares and idle. Becoming idle loses the shares and ending it resets them: write them around it."""
     idle = now.idle
     if "cpu_idle" in wanted:
         idle = False if is_lifted(wanted["cpu_idle"]) else check_flag("cpu_idle", wanted["cpu_idle"])

@@ -1,7 +1,7 @@
 """Which devices a container may open or make: controller ``devices``, which has no file in the unified tree.
 
-The list the kernel shows is honest only once ``a`` was denied: in allow-all mode it shows ``a *:* rwm`` whatever was
-denied since. Documentation/admin-guide/cgroup-v1/devices.rst.
+The list that the kernel shows is honest only once ``a`` was denied: until then it is ``a *:* rwm``, whatever
+was denied. Documentation/admin-guide/cgroup-v1/devices.rst.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ class DevicesV1:
         return None if text is None else parse_devices_list(text)
 
     def plan_rules(self, dirs: Dirs, rules: Sequence[DeviceRule]) -> list[Write]:
-        """Deny all, then one rule per write: of several lines in one write the kernel takes the first, silently."""
+        """Deny all, then one rule per write: of several lines the kernel takes the first, silently."""
         if self.read_rules(dirs) is None:
             raise NotOffered(dirs["devices"].path if "devices" in dirs else "devices", LIST)
         return [Write("devices", DENY, "a"), *(self._plan_rule(rule) for rule in rules)]

@@ -1,4 +1,4 @@
-"""Everything that can go wrong with a cgroup, each as one clear line: callers catch by kind and print as it is."""
+"""All that can go wrong with a cgroup, each as one clear line: callers catch by kind and print it."""
 
 from __future__ import annotations
 
@@ -48,6 +48,10 @@ class Refused(CgroupError):
         self.value = value
         self.errno = errno
         self.why = why
+
+
+class HalfApplied(CgroupError):
+    """A plan failed half-way, and the kernel did not take back all that had been written."""
 
 
 class FreezeTimeout(CgroupError):

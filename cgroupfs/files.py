@@ -1,6 +1,6 @@
-"""The one door to cgroup files: a directory held open by fd, so that a namesake is never mistaken for it.
+"""The one door to cgroup files: a directory known by its inode, so that a namesake is never mistaken for it.
 
-Every read and write in the project goes through `ControlDir`; "gone" is decided here alone, by asking the directory.
+Every read and write goes through `ControlDir`; "gone" is decided here alone, by asking the directory.
 """
 
 from __future__ import annotations
@@ -8,8 +8,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -20,50 +19,80 @@ READ_SIZE: Final = 65536  # cgroup.procs gives at most one page per read whateve
 DIRECTORY: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class ControlDir:
-    """One cgroup directory in one hierarchy, held open until `close`."""
+    """One cgroup directory in one hierarchy, told from a namesake by its inode, which no other ever gets.
+
+    `keep` holds it open; else it is opened by path for each use and the inode compared, which saves an fd.
+    A kept fd is closed when nobody uses the object any more, so that no thread writes to a number given anew.
+    """
 
     path: str
-    fd: int
     inode: int
+    device: int
+    fd: int = -1
 
     @classmethod
-    def open(cls, path: str) -> ControlDir:
-        """Hold the directory `path`; `CgroupGone` if there is none."""
-        try:
-            fd = os.open(path, DIRECTORY)
-        except (FileNotFoundError, NotADirectoryError) as e:
-            raise CgroupGone(path) from e
-        return cls(path, fd, os.fstat(fd).st_ino)
+    def open(cls, path: str, *, keep: bool = True) -> ControlDir:
+        """The directory `path`; `CgroupGone` if there is none."""
+        return cls._of(_open_directory(path, path), path, keep=keep)
 
-    def open_child(self, name: str) -> ControlDir:
-        """Hold the directory `name` below this one; `CgroupGone` if there is none."""
+    def open_child(self, name: str, *, keep: bool = True) -> ControlDir:
+        """The directory `name` below this one; `CgroupGone` if there is none."""
         path = f"{self.path.rstrip('/')}/{name}"
-        try:
-            fd = os.open(name, DIRECTORY, dir_fd=self.fd)
-        except (FileNotFoundError, NotADirectoryError) as e:
-            raise CgroupGone(path) from e
-        return ControlDir(path, fd, os.fstat(fd).st_ino)
+        with self._held() as fd:
+            return self._of(_open_directory(name, path, dir_fd=fd), path, keep=keep)
 
     def open_parent(self) -> ControlDir:
-        """Hold the directory above this one."""
-        try:
-            fd = os.open("..", DIRECTORY, dir_fd=self.fd)
-        except FileNotFoundError as e:
-            raise CgroupGone(self.path) from e
-        return ControlDir(os.path.dirname(self.path), fd, os.fstat(fd).st_ino)
+        """The directory above this one."""
+        with self._held() as fd:
+            return self._of(
+                _open_directory("..", self.path, dir_fd=fd), os.path.dirname(self.path), keep=True
+            )
+
+    @classmethod
+    def _of(cls, fd: int, path: str, *, keep: bool) -> ControlDir:
+        stat = os.fstat(fd)
+        if not keep:
+            os.close(fd)
+        return cls(path, stat.st_ino, stat.st_dev, fd if keep else -1)
+
+    def __del__(self, close: Callable[[int], None] = os.close) -> None:
+        if self.fd >= 0:
+            close(self.fd)
+
+    def unkept(self) -> ControlDir:
+        """The same directory without a kept fd."""
+        return ControlDir(self.path, self.inode, self.device)
 
     def close(self) -> None:
-        os.close(self.fd)
+        """Let go of the fd now; for one who is the only user."""
+        fd, self.fd = self.fd, -1
+        if fd >= 0:
+            os.close(fd)
 
     def alive(self) -> bool:
-        """Does the directory that we hold still exist? A removed one keeps its fd but loses all files."""
+        """Does this very directory still exist? A removed one that is held has no files any more."""
         try:
-            os.stat("cgroup.procs", dir_fd=self.fd)
-        except FileNotFoundError:
+            with self._held() as fd:
+                os.stat("cgroup.procs", dir_fd=fd)
+        except (FileNotFoundError, CgroupGone):
             return False
         return True
+
+    @contextlib.contextmanager
+    def _held(self) -> Iterator[int]:
+        if self.fd >= 0:
+            yield self.fd
+            return
+        fd = _open_directory(self.path, self.path)
+        try:
+            stat = os.fstat(fd)
+            if (stat.st_ino, stat.st_dev) != (self.inode, self.device):
+                raise CgroupGone(self.path)
+            yield fd
+        finally:
+            os.close(fd)
 
     def read(self, name: str) -> str | None:
         """The file's text, or None if this cgroup does not offer the file."""
@@ -77,7 +106,7 @@ class ControlDir:
 
     def read_bytes(self, name: str) -> bytes | None:
         """The file's bytes, or None if this cgroup does not offer the file."""
-        with self._gone_is_an_error():
+        with self.gone_is_an_error():
             try:
                 fd = self.open_file(name, os.O_RDONLY)
             except NotOffered:
@@ -85,7 +114,7 @@ class ControlDir:
             try:
                 return _read_all(fd)
             except OSError as e:
-                # EOPNOTSUPP: the file is shown but has no meaning here, such as pressure in a kernel with psi=0.
+                # EOPNOTSUPP: the file is there but has no meaning, such as pressure in a kernel with psi=0.
                 if e.errno == errno.EOPNOTSUPP:
                     return None
                 raise
@@ -111,7 +140,8 @@ class ControlDir:
     def open_file(self, name: str, flags: int) -> int:
         """An fd of the file, for the caller to keep and close; `NotOffered` if there is no such file."""
         try:
-            return os.open(name, flags | os.O_CLOEXEC, dir_fd=self.fd)
+            with self._held() as fd:
+                return os.open(name, flags | os.O_CLOEXEC, dir_fd=fd)
         except OSError as e:
             if e.errno == errno.ENOENT and self.alive():
                 raise NotOffered(self.path, name) from e
@@ -121,16 +151,17 @@ class ControlDir:
 
     def files(self) -> set[str]:
         """Names of the control files here."""
-        return {entry for entry in self._entries() if "." in entry or entry == "tasks"}
+        return {entry.name for entry in self._entries() if entry.is_file(follow_symlinks=False)}
 
     def children(self) -> list[str]:
         """Names of the cgroups directly below, sorted."""
-        return sorted(name for name in self._entries() if self._is_directory(name))
+        return sorted(entry.name for entry in self._entries() if entry.is_dir(follow_symlinks=False))
 
     def make_child(self, name: str) -> bool:
         """Make the cgroup `name` below; False if it was there."""
         try:
-            os.mkdir(name, 0o755, dir_fd=self.fd)
+            with self._held() as fd:
+                os.mkdir(name, 0o755, dir_fd=fd)
         except FileExistsError:
             return False
         except FileNotFoundError as e:
@@ -143,36 +174,40 @@ class ControlDir:
     def remove_child(self, name: str) -> bool:
         """Remove the empty cgroup `name` below; False if there was none. OSError EBUSY while it is in use."""
         try:
-            os.rmdir(name, dir_fd=self.fd)
+            with self._held() as fd:
+                os.rmdir(name, dir_fd=fd)
         except FileNotFoundError:
             return False
         return True
 
-    def _entries(self) -> list[str]:
+    def _entries(self) -> list[os.DirEntry[str]]:
         try:
-            return os.listdir(self.fd)
+            with self._held() as fd, os.scandir(fd) as entries:
+                return list(entries)
         except FileNotFoundError as e:
             raise CgroupGone(self.path) from e
-
-    def _is_directory(self, name: str) -> bool:
-        try:
-            return stat.S_ISDIR(os.stat(name, dir_fd=self.fd, follow_symlinks=False).st_mode)
-        except FileNotFoundError:  # removed since it was listed
-            return False
 
     def _number(self, name: str) -> str:
         return (self.read(name) or "unknown").strip()
 
     @contextlib.contextmanager
-    def _gone_is_an_error(self) -> Iterator[None]:
+    def gone_is_an_error(self) -> Iterator[None]:
+        """Turns what a file of a removed cgroup answers into `CgroupGone`."""
         try:
             yield
         except OSError as e:
-            # A removed cgroup answers ENODEV on files already open and ENOENT on opening one. ENOENT also means
-            # "not offered here", so ask the directory which it is.
+            # A removed cgroup answers ENODEV on files already open and ENOENT on opening one. ENOENT also
+            # means "not offered here", so ask the directory which it is.
             if e.errno == errno.ENODEV or (e.errno == errno.ENOENT and not self.alive()):
                 raise CgroupGone(self.path) from e
             raise
+
+
+def _open_directory(name: str, path: str, dir_fd: int | None = None) -> int:
+    try:
+        return os.open(name, DIRECTORY, dir_fd=dir_fd)
+    except (FileNotFoundError, NotADirectoryError) as e:
+        raise CgroupGone(path) from e
 
 
 def _read_all(fd: int) -> bytes:

@@ -1,6 +1,6 @@
-"""Stopping and killing all tasks of a container: the unified tree's freezer and kill file, or controller ``freezer``.
+"""Stopping all tasks of a container: the unified tree's freezer, or controller ``freezer``, or both at once.
 
-On a hybrid host both freezers exist and are independent: a task runs only when both are thawed, and one that v1 has
+On a hybrid host both exist and are independent: a task runs only when both are thawed, and one that v1 has
 frozen does not die of SIGKILL until it is thawed. Documentation/admin-guide/cgroup-v1/freezer-subsystem.rst.
 """
 
@@ -18,6 +18,7 @@ from cgroupfs.values import parse_flat
 
 RETRY_EVERY: Final = 50  # polls after which a v1 freeze is started over: a fork may have slipped by
 POLL_SEC: Final = 0.001
+LONGEST_POLL_MSEC: Final = 100
 THAWED, FREEZING, FROZEN = "thawed", "freezing", "frozen"
 
 
@@ -35,7 +36,7 @@ def parse_v1_state(text: str) -> str:
 
 
 def read_state(dirs: Dirs) -> str | None:
-    """``thawed``, ``freezing`` or ``frozen``, by whichever freezer holds the container; None if there is none."""
+    """``thawed``, ``freezing`` or ``frozen``, by whichever freezer holds it; None if there is no freezer."""
     states = [state for state in (_read_unified(dirs), _read_v1(dirs)) if state is not None]
     return next((state for state in (FROZEN, FREEZING, THAWED) if state in states), None)
 
@@ -48,13 +49,13 @@ def read_populated(dirs: Dirs) -> bool | None:
 
 
 def read_frozen_usec(dirs: Dirs) -> int | None:
-    """How long it was frozen in all, counted from the request on; None if the kernel does not tell (before 6.17)."""
+    """How long it was frozen in all, counted from the request on; None if the kernel does not tell."""
     text = dirs["unified"].read("cgroup.stat.local") if "unified" in dirs else None
     return None if text is None else parse_flat(text, "cgroup.stat.local").get("frozen_usec")
 
 
 def freeze(dirs: Dirs, timeout_sec: float) -> bool:
-    """Freeze and wait for it; False if it was frozen. On the deadline thaw again and raise `FreezeTimeout`."""
+    """Freeze and wait for it; False if it was frozen. On the deadline thaw, and raise `FreezeTimeout`."""
     if read_state(dirs) == FROZEN:
         return False
     unified = dirs.get("unified")
@@ -131,12 +132,13 @@ def _freeze_unified(unified: ControlDir, timeout_sec: float) -> bool:
         poller.register(events, select.POLLPRI)
         unified.write("cgroup.freeze", "1")
         while True:
-            if parse_events(os.pread(events, 4096, 0).decode()).get("frozen") == 1:
+            with unified.gone_is_an_error():
+                text = os.pread(events, 4096, 0).decode("ascii")
+            if parse_events(text).get("frozen") == 1:
                 return True
-            left_sec = deadline - time.monotonic()
-            if left_sec <= 0:
+            if time.monotonic() >= deadline:
                 return False
-            poller.poll(max(1, int(left_sec * 1000)))
+            poller.poll(min(int(timeout_sec * 1000) + 1, LONGEST_POLL_MSEC))  # removal wakes no poller
     finally:
         os.close(events)
 

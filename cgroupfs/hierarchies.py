@@ -40,10 +40,12 @@ class Hierarchies:
         self._unmounted = unmounted
         self._readers = choose_readers(places)
         self._mounts = sorted({place.mounted_at for place in places.values()})
+        # Two fds per container: identity and freezing ask these often; the others are opened when needed.
+        self._kept = {places[name].mounted_at for name in ("memory", "unified") if name in places}
 
     @classmethod
     def read(cls, root: str = "/") -> Hierarchies:
-        """Ask the kernel what is mounted; `root` is for fake trees. `NoCgroups` if the host cannot be driven."""
+        """Ask the kernel what is mounted; `root` is for fake trees. `NoCgroups` on a host of another kind."""
         base = Path(root)
         try:
             mounts = parse_mountinfo((base / "proc/self/mountinfo").read_text())
@@ -63,23 +65,18 @@ class Hierarchies:
         """Hold the existing cgroup `path` in every hierarchy; `CgroupGone` if it is in none that counts."""
         names = tree.split_path(path)
         held: dict[str, ControlDir] = {}
-        with contextlib.ExitStack() as undo:
-            for mounted_at in self._mounts:
-                with contextlib.suppress(CgroupGone):
-                    held[mounted_at] = tree.open_directory(mounted_at, names)
-                    undo.callback(held[mounted_at].close)
-            dirs = {
-                name: held[place.mounted_at]
-                for name, place in self.places.items()
-                if place.mounted_at in held
-            }
-            if "memory" not in dirs and "unified" not in dirs:
-                raise CgroupGone(path)
-            undo.pop_all()
+        for mounted_at in self._mounts:
+            with contextlib.suppress(CgroupGone):
+                held[mounted_at] = tree.open_directory(mounted_at, names, keep=mounted_at in self._kept)
+        dirs = {
+            name: held[place.mounted_at] for name, place in self.places.items() if place.mounted_at in held
+        }
+        if "memory" not in dirs and "unified" not in dirs:
+            raise CgroupGone(path)
         return Cgroup("/" + "/".join(names), dirs, self._readers, self.host)
 
     def create(self, path: str) -> Cgroup:
-        """Make `path` in every hierarchy, parents too, and hold it; what was made is undone if one part fails."""
+        """Make `path` in every hierarchy, parents too, and hold it; undo what was made if one part fails."""
         names = tree.split_path(path)
         for attempt in range(1, CREATE_TRIES + 1):
             try:
@@ -115,7 +112,7 @@ class Hierarchies:
         return {child for mounted_at in self._mounts for child in tree.list_children(mounted_at, names)}
 
     def report(self) -> list[HierarchyReport]:
-        """What each hierarchy offers, looked at in the root and in one cgroup below it, since the root lacks some files."""
+        """What each hierarchy offers, in its root and in one cgroup below, as the root lacks some files."""
         wanted = self._readers.files()
         reports = [
             self._report(name, place, wanted.get(name, ())) for name, place in sorted(self.places.items())

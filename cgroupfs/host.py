@@ -1,4 +1,4 @@
-"""What the host has that limits can name: CPUs, memory nodes and disks. Asked before a write, not guessed from errno."""
+"""What the host has that limits can name: CPUs, memory nodes, disks. Asked before a write."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Host:
             return ((0, 0),)
 
     def check_disk(self, field: str, device: str) -> str:
-        """`device` (``major:minor``) if it is a whole disk of this host; BadLimit that names the disk if it is a part.
+        """`device` (``major:minor``) if it is a whole disk here; `BadLimit` naming the disk if it is a part.
 
         The kernel is not asked: writing an unknown number can make it load a driver and create the device.
         """

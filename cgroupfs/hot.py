@@ -1,8 +1,8 @@
 """The files read every tick, kept open: the one loop whose cost per container counts.
 
-Reading is a `pread` per file. What comes on top is a comparison with the bytes of last time; only what changed is
-parsed, and only a statistic of which a file changed is built anew, so an idle container costs next to nothing beyond
-the system calls, and unchanged statistics are the same objects.
+Reading is a `pread` per file. What comes on top is a comparison with the bytes of last time; only what
+changed is parsed, and only a statistic of which a file changed is built anew. So an idle container costs next
+to nothing beyond the system calls, and unchanged statistics are the same objects.
 """
 
 from __future__ import annotations
@@ -81,7 +81,11 @@ class HotFiles:
     @property
     def fds(self) -> int:
         """How many fds are kept."""
-        return sum(len(statistic.kept) for statistic in self._kept)
+        return len(self.kept_fds())
+
+    def kept_fds(self) -> tuple[int, ...]:
+        """The fds themselves, for a comparison with reading them and doing nothing else."""
+        return tuple(file.fd for statistic in self._kept for file in statistic.kept)
 
     def read(self) -> HotStats:
         """Read all; the same object as last time if not a byte changed."""
@@ -139,7 +143,7 @@ class HotFiles:
             return -1
 
     def _reopen_and_read(self, e: OSError) -> HotStats:
-        """A kept file answers ENODEV when its cgroup went, but also when the kernel withdrew just this file."""
+        """A kept file is ENODEV when its cgroup went, but also when the kernel withdrew this file alone."""
         if not all(directory.alive() for directory in self._dirs.values()):
             raise CgroupGone(self._path) from e
         self.close()

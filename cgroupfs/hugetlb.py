@@ -1,4 +1,4 @@
-"""Huge pages in use and allowed, per page size: controller ``hugetlb``. Read only; it is seldom in any container's way.
+"""Huge pages in use and allowed, per page size: controller ``hugetlb``. Read only, as few containers use any.
 
 Documentation/admin-guide/cgroup-v1/hugetlb.rst.
 """

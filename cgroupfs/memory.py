@@ -1,7 +1,7 @@
 """Memory in use, what it is made of, and its limits: controller ``memory``.
 
-v1 limits memory, and memory *plus* swap; the unified tree limits memory, and swap alone. Above this module there is
-swap alone. Documentation/admin-guide/cgroup-v1/memory.rst and cgroup-v2.rst, "Memory".
+v1 limits memory, and memory *plus* swap; the unified tree limits memory, and swap alone. Above this module
+there is swap alone. Documentation/admin-guide/cgroup-v1/memory.rst and cgroup-v2.rst, "Memory".
 """
 
 from __future__ import annotations
@@ -70,13 +70,32 @@ class MemoryEvents(NamedTuple):
     under_oom: bool | None = None
 
 
-_V1_STAT_KEYS: Final = (
-    "total_rss total_cache total_shmem total_mapped_file total_dirty total_writeback total_inactive_file"
-    " total_active_file total_swap total_pgfault total_pgmajfault"
-).split()
-_V2_STAT_KEYS: Final = (
-    "anon file shmem file_mapped file_dirty file_writeback inactive_file active_file kernel pgfault pgmajfault"
-).split()
+_V1_STAT_KEYS: Final = [
+    "total_rss",
+    "total_cache",
+    "total_shmem",
+    "total_mapped_file",
+    "total_dirty",
+    "total_writeback",
+    "total_inactive_file",
+    "total_active_file",
+    "total_swap",
+    "total_pgfault",
+    "total_pgmajfault",
+]
+_V2_STAT_KEYS: Final = [
+    "anon",
+    "file",
+    "shmem",
+    "file_mapped",
+    "file_dirty",
+    "file_writeback",
+    "inactive_file",
+    "active_file",
+    "kernel",
+    "pgfault",
+    "pgmajfault",
+]
 
 
 def _make_tuple(*numbers: int | None) -> tuple[int | None, ...]:
@@ -84,7 +103,7 @@ def _make_tuple(*numbers: int | None) -> tuple[int | None, ...]:
 
 
 def make_v1_stat_parser() -> Picker[tuple[int | None, ...]]:
-    """v1 ``memory.stat``: the ``total_`` keys, which count child groups in; swap only with swap accounting."""
+    """v1 ``memory.stat``: the ``total_`` keys, with child groups; swap only with swap accounting."""
     return Picker("memory.stat", _make_tuple, _V1_STAT_KEYS, optional=["total_swap"], start="total_cache")
 
 
@@ -233,7 +252,7 @@ def _rounded(limit: Limit) -> Limit:
 
 
 def _plan_memory(now: MemoryLimits, wanted: Wanted) -> list[Write]:
-    """v1 keeps memory plus swap >= memory at every instant, so which of the two goes first depends on the direction."""
+    """v1 keeps memory plus swap >= memory at every instant, so the direction decides which goes first."""
     if now.max_bytes is None or wanted.keys().isdisjoint({"memory_max_bytes", "memory_swap_max_bytes"}):
         return []
     memory = check_limit("memory_max_bytes", wanted.get("memory_max_bytes", now.max_bytes), 0, MOST_BYTES)

@@ -1,6 +1,6 @@
-"""Which controller is mounted where: decided per controller from mountinfo, since one host can mix both kinds.
+"""Which controller is mounted where: told per controller from mountinfo, since one host can mix both kinds.
 
-The option list of a mount tells its controllers, never the directory's name; co-mounted controllers share a directory.
+The options of a mount tell its controllers, never the directory's name; co-mounted ones share a directory.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _V1_OPTIONS: Final = frozenset({"rw", "ro", "none", "clone_children", "xattr", "
 
 
 class Mount(NamedTuple):
-    """A cgroup mount; `controllers` is empty for the unified tree and for v1 hierarchies that only have a name."""
+    """A cgroup mount; `controllers` is empty for the unified tree and for v1 hierarchies with just a name."""
 
     kind: str  # "v1" or "v2"
     mounted_at: str

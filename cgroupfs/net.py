@@ -74,7 +74,7 @@ def _is_gone(e: OSError) -> bool:
 
 @dataclass(slots=True)
 class NetNamespace:
-    """A kept fd of a namespace's counters: it goes on showing that namespace after the process left or exited."""
+    """A kept fd of a namespace's counters: it goes on showing them after the process left or exited."""
 
     fd: int
     inode: int

@@ -38,7 +38,7 @@ class CpusetLimits:
 
 
 def parse_numa_stat(text: str, anon_key: str, file_key: str, unit_bytes: int) -> dict[int, NumaBytes]:
-    """``memory.numa_stat``: ``key[=total] N0=number N1=number`` a line; `unit_bytes` is a page in v1 and 1 else."""
+    """``memory.numa_stat``: ``key[=total] N0=number N1=number`` a line; in v1 the unit is a page."""
     lines = [line.split() for line in text.splitlines()]
     fields = {words[0].partition("=")[0]: _parse_nodes(words[1:], unit_bytes) for words in lines if words}
     if anon_key not in fields or file_key not in fields or fields[anon_key].keys() != fields[file_key].keys():
@@ -107,7 +107,7 @@ class NumaV2:
 
 
 def seed_cpuset(child: ControlDir, parent: ControlDir) -> None:
-    """Give a new v1 cpuset what its parent has: it starts empty, and an empty one takes no process (ENOSPC)."""
+    """Give a new v1 cpuset what its parent has: it starts empty, and so takes no process (ENOSPC)."""
     for file in ("cpuset.cpus", "cpuset.mems"):
         listed = child.read(file)
         if listed is not None and not listed.strip():

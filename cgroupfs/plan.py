@@ -1,4 +1,4 @@
-"""Applying a plan: every write of it, or none; each read back, since the kernel rounds, clamps and drops silently."""
+"""Applying a plan: all writes of it or none; each read back, as the kernel rounds and drops silently."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from cgroupfs.devices import ALLOW, DENY, LIST, plan_restore
-from cgroupfs.errors import CgroupError, NotOffered, Refused
+from cgroupfs.errors import CgroupError, CgroupGone, HalfApplied, NotOffered, Refused
 from cgroupfs.files import ControlDir
 from cgroupfs.statistic import Dirs
 from cgroupfs.writes import Write, Written
@@ -20,17 +20,17 @@ DEVICES_RETRY_SEC: Final = 0.2
 def apply(dirs: Dirs, plan: Sequence[Write]) -> list[Written]:
     """Apply all of `plan`, or none of it.
 
-    `Refused`, `NotOffered` or `CgroupGone` if a write fails; what was written before it has then been put back.
+    `Refused`, `NotOffered` or `CgroupGone` if a write fails; what was written before it is put back.
     """
     done: list[tuple[Write, str]] = []
-    for write in plan:
-        try:
+    try:
+        for write in plan:
             before = read_value(dirs, write)
             write_value(dirs, write)
-        except CgroupError as e:
-            _undo(dirs, done, e)
-            raise
-        done.append((write, before))
+            done.append((write, before))
+    except BaseException as e:
+        _undo(dirs, done, e)
+        raise
     return [
         Written(write.controller, write.file, before, write.value, read_value(dirs, write))
         for write, before in done
@@ -38,7 +38,7 @@ def apply(dirs: Dirs, plan: Sequence[Write]) -> list[Written]:
 
 
 def read_value(dirs: Dirs, write: Write) -> str:
-    """What the kernel holds now where `write` would write, in a form that can be written back (device rules excepted)."""
+    """What the kernel holds where `write` would write, fit to be written back (device rules excepted)."""
     directory = _directory(dirs, write)
     file = LIST if write.file in (ALLOW, DENY) else write.file
     text = directory.read(file)
@@ -67,13 +67,18 @@ def write_value(dirs: Dirs, write: Write) -> None:
             time.sleep(0.005)
 
 
-def _undo(dirs: Dirs, done: list[tuple[Write, str]], cause: CgroupError) -> None:
+def _undo(dirs: Dirs, done: Sequence[tuple[Write, str]], cause: BaseException) -> None:
     """Put back in reverse order; one value that cannot be put back does not keep the others from it."""
+    left: list[CgroupError] = []
     for write, before in reversed(done):
         try:
             _restore(_directory(dirs, write), write, before)
         except CgroupError as e:
-            cause.add_note(f"could not be put back: {e}")
+            left.append(e)
+    if left and not isinstance(cause, CgroupGone):
+        raise HalfApplied(
+            f"{cause}; and of what was written before, not all could be put back: {left[0]}"
+        ) from cause
 
 
 def _restore(directory: ControlDir, write: Write, before: str) -> None:

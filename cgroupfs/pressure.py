@@ -5,18 +5,20 @@ Only the unified tree has it, with or without controllers. Documentation/account
 
 from __future__ import annotations
 
+import errno
+import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from cgroupfs.errors import ParseError
 from cgroupfs.statistic import Source
 
-RESOURCES = ("cpu", "memory", "io")
+RESOURCES: Final = ("cpu", "memory", "io")
 
 
 class Psi(NamedTuple):
-    """``some``: at least one task waited; ``full``: all that could run did. Fractions 0..1; microseconds since start."""
+    """``some``: at least one task waited; ``full``: all did. Fractions are 0..1, times since the start."""
 
     some_avg10_fraction: float
     some_avg60_fraction: float
@@ -36,46 +38,31 @@ class PressureStat(NamedTuple):
     io: Psi | None
 
 
+_AVERAGES: Final = rb" avg10=(\d{1,3}\.\d\d) avg60=(\d{1,3}\.\d\d) avg300=(\d{1,3}\.\d\d) total=(\d{1,20})\n"
+_SOME: Final = re.compile(b"some" + _AVERAGES)
+_SOME_AND_FULL: Final = re.compile(b"some" + _AVERAGES + b"full" + _AVERAGES)
+
+
 def parse_pressure(raw: bytes) -> Psi:
-    """A ``*.pressure`` file; percentages become fractions. Kernels before 5.13 have no ``full`` line for cpu."""
-    words = raw.split()
-    try:
-        if len(words) == 10:
-            some, s10, s60, s300, s_total, full, f10, f60, f300, f_total = words
-            if some == b"some" and full == b"full":
-                return Psi(
-                    _percent(s10, b"avg10="),
-                    _percent(s60, b"avg60="),
-                    _percent(s300, b"avg300="),
-                    _total(s_total),
-                    _percent(f10, b"avg10="),
-                    _percent(f60, b"avg60="),
-                    _percent(f300, b"avg300="),
-                    _total(f_total),
-                )
-        if len(words) == 5 and words[0] == b"some":
-            averages = (
-                _percent(words[1], b"avg10="),
-                _percent(words[2], b"avg60="),
-                _percent(words[3], b"avg300="),
-            )
-            return Psi(*averages, _total(words[4]), None, None, None, None)
-    except ValueError as e:
-        raise ParseError("pressure", repr(raw[:80])) from e
-    raise ParseError("pressure", repr(raw[:80]))
-
-
-def _percent(word: bytes, key: bytes) -> float:
-    if not word.startswith(key):
-        raise ValueError(word)
-    number = word[len(key) :]
-    return 0.0 if number == b"0.00" else float(number) / 100
-
-
-def _total(word: bytes) -> int:
-    if not word.startswith(b"total="):
-        raise ValueError(word)
-    return int(word[6:])
+    """A ``*.pressure`` file; percentages become fractions. Before 5.13 cpu has no ``full`` line."""
+    match = _SOME_AND_FULL.fullmatch(raw)
+    if match is not None:
+        s10, s60, s300, some, f10, f60, f300, full = match.groups()
+        return Psi(
+            float(s10) / 100,
+            float(s60) / 100,
+            float(s300) / 100,
+            int(some),
+            float(f10) / 100,
+            float(f60) / 100,
+            float(f300) / 100,
+            int(full),
+        )
+    match = _SOME.fullmatch(raw)
+    if match is None:
+        raise ParseError("pressure", repr(raw[:80]))
+    s10, s60, s300, some = match.groups()
+    return Psi(float(s10) / 100, float(s60) / 100, float(s300) / 100, int(some), None, None, None, None)
 
 
 class Pressure:
@@ -101,7 +88,6 @@ def _read_proc(path: Path) -> Psi | None:
     except FileNotFoundError:
         return None
     except OSError as e:
-        # EOPNOTSUPP: the kernel has the files but was started with psi=0.
-        if e.errno == 95:
+        if e.errno == errno.EOPNOTSUPP:  # the kernel was started with psi=0
             return None
         raise

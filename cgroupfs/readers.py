@@ -61,11 +61,11 @@ def choose_readers(places: Mapping[str, Place]) -> Readers:
     """The classes for this host; `NoCgroups` in one line where it cannot be driven."""
     if not places:
         raise NoCgroups(
-            "no cgroup file system is mounted; mount one below /sys/fs/cgroup, or start with an init that does"
+            "no cgroup file system is mounted; mount one below /sys/fs/cgroup, or use an init that does"
         )
     if not any(place.kind == "v1" for place in places.values()):
         raise NoCgroups(
-            "all controllers of this host are in the unified cgroup tree (v2), which this version cannot drive yet;"
+            "all controllers of this host are in the unified cgroup tree (v2), which is not driven yet;"
             " boot with systemd.unified_cgroup_hierarchy=0"
         )
     missing = [name for name in NEEDED if name not in places or places[name].kind != "v1"]

@@ -1,4 +1,4 @@
-"""Why the kernel refuses a value, in words: errno alone says "Invalid argument" for a dozen different mistakes."""
+"""Why the kernel refuses a value, in words: errno says "Invalid argument" for a dozen different mistakes."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _REASONS: Final[tuple[tuple[str, int, str], ...]] = (
     (
         "cpu.cfs_",
         errno.EINVAL,
-        "a group's share of CPU time lies between that of its child groups and of its parent, its quota is 1000 us"
+        "a group's share of CPU time is at most its parent's and at least its children's, its quota 1000 us"
         " or more and its period 1000 to 1000000 us; change the parent first",
     ),
     ("cpu.shares", errno.EINVAL, "an idle group has no shares; set cpu_idle to false first"),
@@ -62,10 +62,12 @@ _REASONS: Final[tuple[tuple[str, int, str], ...]] = (
 
 
 def explain(file: str, value: str, code: int, read_number: ReadNumber) -> str:
-    """Why the kernel refused `value` for `file` with errno `code`; `read_number` reads a file of the same cgroup."""
+    """Why the kernel refused `file` with errno `code`; `read_number` reads a file of the same cgroup."""
     if file in ("memory.limit_in_bytes", "memory.memsw.limit_in_bytes") and code == errno.EBUSY:
         usage = read_number(file.replace("limit", "usage"))
-        return f"{usage} bytes are in use and cannot be reclaimed to fit; choose a value above that, or free memory first"
+        return (
+            f"{usage} bytes are in use and cannot be reclaimed; choose more than that, or free memory first"
+        )
     if file in ("tasks", "cgroup.procs") and code in _ATTACH:
         return _ATTACH[code]
     for start, reason_code, reason in _REASONS:

@@ -1,4 +1,4 @@
-"""How a statistic is made of kernel files, so that one definition serves a single read, kept fds and the documentation.
+"""How a statistic is made of kernel files: one definition for a single read, kept fds and the documentation.
 
 A statistic names its `Source` files, each with a parser of bytes, and builds its value of what they gave.
 """
@@ -71,8 +71,8 @@ class _Layout(NamedTuple):
 class Picker(Generic[T]):
     """Picks the numbers of some keys out of a flat keyed file, by position.
 
-    Building a dict of a `memory.stat` costs as much as reading it. The kernel prints the same keys in the same order
-    every time, so positions are learnt once and the keys found there are compared on every call.
+    Building a dict of a `memory.stat` costs as much as reading it. The kernel prints the same keys in the
+    same order every time, so positions are learnt once and the keys found there are compared on every call.
     """
 
     def __init__(

@@ -21,7 +21,7 @@ LONGEST_NAME: Final = 255
 
 
 def split_path(path: str) -> tuple[str, ...]:
-    """The names in a cgroup path such as ``/cgwarden/web``; `CgroupError` for one that could lead elsewhere."""
+    """The names in a path such as ``/cgwarden/web``; `CgroupError` for one that could lead elsewhere."""
     names = tuple(name for name in path.split("/") if name)
     bad = [
         name
@@ -33,18 +33,13 @@ def split_path(path: str) -> tuple[str, ...]:
     return names
 
 
-def open_directory(mounted_at: str, names: Iterable[str]) -> ControlDir:
-    """Hold the directory `names` below a mount; `CgroupGone` if there is none."""
-    with contextlib.ExitStack() as opened:
-        directory = ControlDir.open(mounted_at)
-        for name in names:
-            opened.callback(directory.close)
-            directory = directory.open_child(name)
-        return directory
+def open_directory(mounted_at: str, names: Iterable[str], *, keep: bool = True) -> ControlDir:
+    """The directory `names` below a mount; `CgroupGone` if there is none."""
+    return ControlDir.open("/".join((mounted_at.rstrip("/"), *names)), keep=keep)
 
 
 def make_directory(mounted_at: str, names: tuple[str, ...], made: list[tuple[str, ...]]) -> None:
-    """``mkdir -p`` in one hierarchy, each new cpuset seeded from its parent; `made` gets what was new, outermost first."""
+    """``mkdir -p`` in one hierarchy, new cpusets seeded; `made` gets what was new, outermost first."""
     with contextlib.ExitStack() as opened:
         parent = ControlDir.open(mounted_at)
         opened.callback(parent.close)
@@ -60,13 +55,12 @@ def make_directory(mounted_at: str, names: tuple[str, ...], made: list[tuple[str
 def unmake(mounted_at: str, made: list[tuple[str, ...]]) -> None:
     """Take back the directories that `make_directory` made, as far as nobody uses them meanwhile."""
     for names in reversed(made):
-        with contextlib.suppress(CgroupGone, OSError):
-            with _held(mounted_at, names[:-1]) as parent:
-                parent.remove_child(names[-1])
+        with contextlib.suppress(CgroupGone, OSError), _held(mounted_at, names[:-1]) as parent:
+            parent.remove_child(names[-1])
 
 
 def remove_directory(mounted_at: str, names: tuple[str, ...], *, recursive: bool) -> None:
-    """Remove one directory, children first; nothing to do if it is not there. `Refused` naming pids while in use."""
+    """Remove one directory, children first, if it is there. `Refused`, naming pids, while in use."""
     with contextlib.suppress(CgroupGone), _held(mounted_at, names[:-1]) as parent:
         _remove(parent, names[-1], recursive, time.monotonic() + BUSY_RETRY_SEC)
 
@@ -111,7 +105,8 @@ def _refusal(parent: ControlDir, name: str, e: OSError) -> Refused:
         pids, children = read_pids(directory), directory.children()
         if pids:
             shown = ", ".join(str(pid) for pid in pids[:5])
-            why = f"{len(pids)} processes are in it ({shown}{', ...' if len(pids) > 5 else ''}); stop them first"
+            more = ", ..." if len(pids) > 5 else ""
+            why = f"{len(pids)} processes are in it ({shown}{more}); stop them first"
         elif children:
             why = f"it has child groups ({', '.join(children[:5])}); remove them first"
     return Refused(path, "rmdir", "", e.errno or 0, why)

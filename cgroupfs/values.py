@@ -1,7 +1,7 @@
 """Text of kernel files to values: numbers, limits, flat keyed files and cpu lists, strictly.
 
-A kernel file is plain ASCII decimals; whatever Python's ``int`` accepts beyond that (underscores, other scripts'
-digits, signs) is a sign that we read the wrong file, and becomes a `ParseError`.
+A kernel file is plain ASCII decimals; whatever Python's ``int`` accepts beyond that (underscores, digits of
+other scripts, signs) shows that we read the wrong file, and becomes a `ParseError`.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ def parse_flat(text: str, what: str) -> dict[str, int]:
 
 
 def parse_list(text: str, what: str) -> Ranges:
-    """A kernel list such as ``0-3,8`` as sorted, merged ranges; never expanded, so a huge one costs nothing."""
+    """A kernel list such as ``0-3,8`` as sorted, merged ranges; never expanded: a huge one costs nothing."""
     spans = sorted(_parse_span(part, what) for part in text.strip().split(",") if text.strip())
     merged: list[tuple[int, int]] = []
     for low, high in spans:

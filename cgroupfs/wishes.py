@@ -1,4 +1,4 @@
-"""Checks on wanted limits, before anything is written: what no kernel could take becomes a `BadLimit` with the reason."""
+"""Checks on wanted limits before anything is written: what no kernel could take is a `BadLimit`."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def check_flag(field: str, value: object) -> bool:
 
 
 def check_list(field: str, value: object, offered: Ranges, what: str) -> str:
-    """A list such as ``0-1,4`` that names something, and nothing that the host lacks; in the kernel's own form."""
+    """A list such as ``0-1,4`` that names something, and nothing that the host lacks; in kernel form."""
     if not isinstance(value, str) or len(value) > LONGEST_LIST:
         raise BadLimit(field, f"{_shown(value)} is not a list such as 0-1,4")
     try:

@@ -1,4 +1,4 @@
-"""What is written and what came of it, as data: a dry run, the journal and the writer all show the same thing."""
+"""What is written and what came of it, as data: dry run, journal and writer all show the same thing."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 
 class Write(NamedTuple):
-    """One value for one kernel file; `key` is the device of a keyed file, so that undoing touches that device alone."""
+    """One value for one kernel file; `key` is the device of a keyed file, whose undoing touches it alone."""
 
     controller: str
     file: str
