@@ -46,9 +46,11 @@ export function actorText(actor: { kind: string; name: string }): string {
   return actor.name && actor.name !== actor.kind ? `${actor.kind} ${actor.name}` : actor.kind;
 }
 
-/** A field's name as people say it: memory_max_bytes is "memory max". */
+const FIELDS: Record<string, string> = { memory_max_bytes: "memory", cpu_max_cores: "cpu", pids_max: "pids", memory_swap_max_bytes: "swap" };
+
+/** A field's name as people say it: memory_max_bytes is "memory", cpu_period_usec "cpu period". */
 export function fieldTitle(field: string): string {
-  return field.replace(/_(bytes|cores|usec|fraction)$/, "").replaceAll("_", " ");
+  return FIELDS[field] ?? field.replace(/_(bytes|cores|usec|fraction)$/, "").replaceAll("_", " ");
 }
 
 /** What the event changed: one line per field whose value differs. */
@@ -69,7 +71,9 @@ function asFields(value: unknown): Record<string, unknown> {
 
 export function changeText(change: Change): string {
   const title = change.field === "" ? "" : `${fieldTitle(change.field)} `;
-  return `${title}${change.before} → ${change.after}`;
+  const unit = / \S+$/.exec(change.after)?.[0] ?? "";
+  const before = unit && change.before.endsWith(unit) ? change.before.slice(0, -unit.length) : change.before;
+  return `${title}${before} → ${change.after}`;
 }
 
 /** One line for a table: the change where there is one, else the title. */

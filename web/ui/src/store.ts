@@ -73,7 +73,7 @@ function forget(name: string): void {
 }
 
 export function takeHostFrame(frame: Host): void {
-  arrived(frame.wall_time ?? Date.now() / 1000);
+  arrived(frame.t ?? Date.now() / 1000);
   host.value = { ...host.peek(), ...frame };
   spark(HOST, "cpu").push(frame.cpu_used_cores);
   spark(HOST, "memory").push(usedMemory(frame));

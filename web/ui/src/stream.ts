@@ -31,7 +31,7 @@ export async function open(): Promise<void> {
 }
 
 async function refresh(): Promise<void> {
-  const [list, machine, recent] = await Promise.all([readContainers(), readHost(), readEvents({ limit: 200, newest: "true" })]);
+  const [list, machine, recent] = await Promise.all([readContainers(), readHost(), readEvents({ limit: 200 })]);
   takeContainers(list);
   takeHostFrame(machine);
   takeEvents(recent);
@@ -42,8 +42,8 @@ function follow(): void {
   source = new EventSource(ADDRESS);
   source.addEventListener("open", () => (connection.value = "live"));
   on<Host>("host", takeHostFrame);
-  on<{ wall_time: number; containers: ContainerFrame[] }>("containers", (frame) => {
-    const unknown = takeContainerFrame(frame.wall_time, frame.containers);
+  on<{ t: number; containers: ContainerFrame[] }>("containers", (frame) => {
+    const unknown = takeContainerFrame(frame.t, frame.containers);
     if (unknown.length > 0) void readContainers().then(takeContainers, () => undefined);
   });
   on<EventRecord>("event", (record) => takeEvents([record]));

@@ -83,8 +83,9 @@ export interface Host {
   memory_available_fraction: Num;
   pressure: { cpu: Stall | null; memory: Stall | null; io: Stall | null } | null;
   load1?: Num;
-  hostname?: string;
-  wall_time?: number;
+  /** The sweep's wall clock, in unix seconds. */
+  t?: number;
+  info?: { hostname?: string; version?: string };
 }
 
 export interface EventRecord {

@@ -120,7 +120,7 @@ function timeAxis(shown: boolean, stroke: string, grid: string): uPlot.Axis {
 function valueAxis(panel: Panel, stroke: string, grid: string): uPlot.Axis {
   return {
     incrs: panel.steps,
-    space: 30,
+    space: 25,
     size: AXIS_WIDTH,
     stroke,
     font: "11px system-ui, sans-serif",

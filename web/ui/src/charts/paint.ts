@@ -33,7 +33,8 @@ export function paintMarks(plot: uPlot, view: View): void {
   const [from, to] = view.window.peek();
   ctx.save();
   ctx.lineWidth = devicePixelRatio;
-  ctx.globalAlpha = 0.75;
+  ctx.globalAlpha = 0.6;
+  ctx.setLineDash([]);
   for (const mark of view.marks.peek()) {
     if (mark.time < from || mark.time > to) continue;
     const x = Math.round(plot.valToPos(mark.time, "x", true)) + 0.5;

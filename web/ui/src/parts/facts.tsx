@@ -25,9 +25,7 @@ export function Facts({ container }: { container: Inspected }) {
       </section>
       <section>
         <h2>Control groups</h2>
-        <dl class="facts paths">
-          {byPath(container.cgroups).map(([path, names]) => <Fact key={path} title={names.join(", ")}><code>{path}</code></Fact>)}
-        </dl>
+        <Paths cgroups={container.cgroups} />
       </section>
     </>
   );
@@ -51,7 +49,7 @@ function LimitFacts({ container }: { container: Inspected }) {
           {shown.map(([field, value]) => (
             <Fact key={field} title={fieldTitle(field)}>
               {limit(field, value)}
-              {owners[field] && <small class={owners[field].startsWith("policy") ? "owner policy" : "owner"}>{owners[field]}</small>}
+              {owners[field] && <small class={owners[field].startsWith("policy") ? "owner by-policy" : "owner"}>{owners[field]}</small>}
             </Fact>
           ))}
         </dl>
@@ -66,6 +64,19 @@ function isDefault(field: string, value: unknown): boolean {
   if (field.startsWith("cpuset_")) return true;
   if (typeof value === "object") return Object.keys(value ?? {}).length === 0;
   return DEFAULTS[field] === value;
+}
+
+/** One directory per hierarchy: where there are many, they wait until they are asked for. */
+function Paths({ cgroups }: { cgroups: Record<string, string> }) {
+  const paths = byPath(cgroups);
+  if (paths.length === 0) return <p class="muted">None any more.</p>;
+  const list = (
+    <dl class="facts paths">
+      {paths.map(([path, names]) => <Fact key={path} title={names.join(", ")}><code>{path}</code></Fact>)}
+    </dl>
+  );
+  if (paths.length <= 2) return list;
+  return <details class="quiet"><summary>{paths.length} directories, one per hierarchy</summary>{list}</details>;
 }
 
 /** Controllers that share a directory stand in one line. */

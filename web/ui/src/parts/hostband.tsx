@@ -43,12 +43,13 @@ function Figure({ title, value, of, metric, full, colour }: FigureProps) {
   );
 }
 
+const TITLES = { cpu: "CPU", memory: "Memory", io: "I/O" };
 const COLOURS = { cpu: "var(--c-orange)", memory: "var(--c-purple)", io: "var(--c-blue)" };
 
 function Pressure({ kind, value }: { kind: "cpu" | "memory" | "io"; value: Num }) {
   return (
     <div class="figure small" title="Share of the last 10 s in which some task waited">
-      <h2>{kind} pressure</h2>
+      <h2>{TITLES[kind]} pressure</h2>
       <p><strong>{value === null ? NONE : percent(value)}</strong></p>
       <Spark values={spark(HOST, `pressure ${kind}`).list()} floor={0.2} width={120} height={30} colour={COLOURS[kind]} />
     </div>

@@ -18,6 +18,7 @@ interface Props {
 
 /** A limit of the container as a number; null where it is unlimited or not offered. */
 function limitOf(container: Container, field: "cpu_max_cores" | "memory_max_bytes" | "pids_max"): Num {
+  if (container.state === "exited") return null;
   const value = container.limits?.[field] ?? container.usage?.[field];
   return typeof value === "number" ? value : null;
 }
@@ -65,7 +66,7 @@ function Cpu({ container, value, throttled }: { container: Container; value: Num
           <span>{cores(value)}</span>
           <small title={held ? `throttled in ${percent(throttled)} of the periods` : undefined}>{of(limit, cores)}</small>
         </span>
-        <Spark values={spark(container.name, "cpu_cores").list()} limit={limit} floor={0.05} />
+        {container.state !== "exited" && <Spark values={spark(container.name, "cpu_cores").list()} limit={limit} floor={0.05} />}
       </span>
     </td>
   );

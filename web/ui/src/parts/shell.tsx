@@ -35,7 +35,7 @@ export function Shell({ children }: { children: ComponentChildren }) {
           ))}
         </nav>
         <span class="spacer" />
-        {host.value?.hostname && <span class="hostname muted">{host.value.hostname}</span>}
+        {host.value?.info?.hostname && <span class="hostname muted">{host.value.info.hostname}</span>}
         <Pulse />
         <ThemeButton />
         <button type="button" class="plain" aria-label="Keys" title="Keys (?)" onClick={() => (helping.value = true)}>?</button>
