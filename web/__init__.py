@@ -1,0 +1,10 @@
+"""The HTTP side of cgwarden: the API, live streams, /metrics and the dashboard, with every part passed in.
+
+`create_app(services)` makes the application, `sockets` binds where it listens, `server.serve` runs it there.
+"""
+
+from web.access import Access, Scope
+from web.app import create_app
+from web.parts import Services
+
+__all__ = ["Access", "Scope", "Services", "create_app"]

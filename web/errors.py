@@ -1,0 +1,159 @@
+"""The whole mapping from errors of the other parts to problems, in one table, and the handlers that use it."""
+
+import logging
+from collections.abc import Awaitable, Callable, Iterator
+from typing import Any, Final
+
+import cgroupfs
+from enforcer import errors as enforcing
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from launcher import errors as launching
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+from starlette.responses import Response
+
+from monitor import UnknownMetric
+from web.problems import INTERNAL, INVALID, TIMEOUT, Kind, Problem, answer, at, of_status
+
+_LOG: Final = logging.getLogger("cgwarden.web")
+
+_UNKNOWN: Final = Kind("unknown-container", 404, "There is no such container", "`cgwarden ps` lists them")
+_GONE: Final = Kind("unknown-container", 404, "The container has ended")
+_NAME_TAKEN: Final = Kind(
+    "name-taken", 409, "The name is taken", "remove that container, or choose another name"
+)
+_NOT_RUNNING: Final = Kind("not-running", 409, "The container is not running")
+_RUNNING: Final = Kind("conflict", 409, "The container is running", "stop it first, or use force")
+_FROZEN: Final = Kind("frozen", 409, "The container is frozen", "thaw it first")
+_LOST: Final = Kind("conflict", 409, "The container has lost its supervisor")
+_OWNER: Final = Kind("owner-conflict", 409, "The limit is held by someone else", "use force to take it over")
+_BELOW: Final = Kind(
+    "below-usage", 409, "The limit is below what is used", "use force to set it all the same"
+)
+_REVISION: Final = Kind(
+    "revision-changed", 412, "The limits were changed meanwhile", "read them again, then decide"
+)
+_REFUSED: Final = Kind("conflict", 409, "The kernel refused the change")
+_BUSY: Final = Kind("conflict", 409, "An earlier change is still under way", "try again when it has ended")
+_PROTECTED: Final = Kind("forbidden", 403, "This cgroup is never changed")
+_NOT_OFFERED: Final = Kind(
+    "not-offered", 501, "This kernel does not offer it", "`cgwarden doctor` tells what is missing"
+)
+_NO_SPACE: Final = Kind(
+    "journal-full", 507, "The journal has no space; nothing was changed", "make room in the state directory"
+)
+_NO_JOURNAL: Final = Kind("journal-unavailable", 503, "The journal cannot be written; nothing was changed")
+_NO_GUARDIAN: Final = Kind(
+    "guardian-lost", 503, "Leases cannot begin now; nothing was changed", "restart the daemon"
+)
+_NO_ROOT: Final = Kind("missing-root", 422, "The root directory cannot be used")
+_CANNOT_INVOKE: Final = Kind("cannot-invoke", 422, "The program cannot be executed", exit_code=126)
+_NOT_FOUND: Final = Kind("command-not-found", 422, "There is no such program in the container", exit_code=127)
+_LAUNCH_FAILED: Final = Kind("launch-failed", 500, "The launch failed; nothing was left behind")
+
+KINDS: Final[dict[type[Exception], Kind]] = {
+    launching.UnknownContainer: _UNKNOWN,
+    launching.NameTaken: _NAME_TAKEN,
+    launching.BadSpec: INVALID,
+    launching.MissingRoot: _NO_ROOT,
+    launching.CannotInvoke: _CANNOT_INVOKE,
+    launching.CommandNotFound: _NOT_FOUND,
+    launching.NotRunning: _NOT_RUNNING,
+    launching.StillRunning: _RUNNING,
+    launching.ContainerFrozen: _FROZEN,
+    launching.SupervisorLost: _LOST,
+    launching.StopTimeout: TIMEOUT,
+    launching.LauncherError: _LAUNCH_FAILED,
+    cgroupfs.CgroupGone: _GONE,
+    cgroupfs.NotOffered: _NOT_OFFERED,
+    cgroupfs.Refused: _REFUSED,
+    cgroupfs.FreezeTimeout: TIMEOUT,
+    cgroupfs.BadLimit: INVALID,
+    cgroupfs.CgroupError: INTERNAL,
+    enforcing.UnknownTarget: _UNKNOWN,
+    enforcing.BadWish: INVALID,
+    enforcing.OwnerConflict: _OWNER,
+    enforcing.BelowUsage: _BELOW,
+    enforcing.StaleRevision: _REVISION,
+    enforcing.JournalFull: _NO_SPACE,
+    enforcing.JournalUnavailable: _NO_JOURNAL,
+    enforcing.GuardianLost: _NO_GUARDIAN,
+    enforcing.WriteTimedOut: TIMEOUT,
+    enforcing.ContainerBusy: _BUSY,
+    enforcing.WriteFailed: _REFUSED,
+    enforcing.TargetGone: _GONE,
+    enforcing.Forbidden: _PROTECTED,
+    enforcing.EnforcerError: INTERNAL,
+    UnknownMetric: INVALID,
+}
+
+
+def kind_of(error: Exception) -> Kind:
+    """The most specific entry of the table for that error."""
+    return next((KINDS[kind] for kind in type(error).__mro__ if kind in KINDS), INTERNAL)
+
+
+def add_handlers(app: FastAPI) -> None:
+    """Make every error an RFC 9457 problem."""
+    for kind in KINDS:
+        app.add_exception_handler(kind, _told(_part_error))
+    app.add_exception_handler(Problem, _told(_problem))
+    app.add_exception_handler(HTTPException, _told(_http_error))
+    app.add_exception_handler(RequestValidationError, _told(_validation_error))
+    app.add_exception_handler(ClientDisconnect, _told(_hung_up))
+    app.add_exception_handler(Exception, _told(_unexpected))
+
+
+def _told(
+    handle: Callable[[str, Any], Response],
+) -> Callable[[Request, Exception], Awaitable[Response]]:
+    async def handler(request: Request, error: Exception) -> Response:
+        return handle(request.state.request_id, error)
+
+    return handler
+
+
+def _part_error(request_id: str, error: Exception) -> Response:
+    kind = kind_of(error)
+    if kind.status == 500:
+        _LOG.error("request %s: %s", request_id, error, exc_info=error)
+    return answer(kind, str(error), request_id, list(_places(error)))
+
+
+def _places(error: Exception) -> Iterator[dict[str, str]]:
+    field = getattr(error, "field", None)
+    if field is not None:
+        pointer = "/" + str(field).replace(".", "/")
+        yield at(pointer, str(getattr(error, "why", None) or error))
+
+
+def _problem(request_id: str, error: Problem) -> Response:
+    return answer(error.kind, error.detail, request_id, error.errors)
+
+
+def _http_error(request_id: str, error: HTTPException) -> Response:
+    response = answer(of_status(error.status_code), str(error.detail), request_id)
+    response.headers.update(error.headers or {})
+    return response
+
+
+def _validation_error(request_id: str, error: RequestValidationError) -> Response:
+    errors = [at(_pointer(found["loc"]), found["msg"]) for found in error.errors()[:20]]
+    first = errors[0]
+    return answer(INVALID, f"{first['pointer']}: {first['detail']}", request_id, errors)
+
+
+def _pointer(location: tuple[Any, ...]) -> str:
+    kind, *rest = location
+    path = "/".join(str(step) for step in rest)
+    return f"?{path}" if kind == "query" else f"{kind}:{path}"
+
+
+def _hung_up(request_id: str, error: ClientDisconnect) -> Response:
+    return Response(status_code=400)  # nobody is there to read it
+
+
+def _unexpected(request_id: str, error: Exception) -> Response:
+    _LOG.error("request %s failed", request_id, exc_info=error)
+    return answer(INTERNAL, "something failed that should not", request_id)

@@ -1,0 +1,76 @@
+"""The container families of /metrics: ours, and cAdvisor's names beside them or, by configuration, our spelling of them."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import fields
+from typing import Final
+
+from cgroupfs import UNLIMITED, Limits
+from web.cadvisor_families import FAMILIES, OUTLIVING, Family, samples_of
+from web.exposition import Page
+from web.metric_rows import Row
+
+_STATES: Final = ("created", "running", "frozen", "exited")
+_LIMITS: Final = tuple(
+    field.name
+    for field in fields(Limits)
+    if field.name not in ("io_max", "cpu_idle") and "cpuset" not in field.name
+)
+
+
+def write_containers(page: Page, rows: Sequence[Row], *, cadvisor_names: bool) -> None:
+    """All families of all containers."""
+    live = [row for row in rows if not row.gone]
+    _write_own(page, rows, live)
+    for family in FAMILIES:
+        shown = rows if family.name in OUTLIVING else live
+        name = family.name if cadvisor_names else own_name(family)
+        page.family(name, family.kind, family.about, samples_of(family, shown))
+
+
+def own_name(family: Family) -> str:
+    """The family in our own namespace, by the rules that cAdvisor's names break here and there."""
+    name = f"cgwarden_{family.name}"
+    return name if family.kind != "counter" or name.endswith("_total") else f"{name}_total"
+
+
+def _write_own(page: Page, rows: Sequence[Row], live: Sequence[Row]) -> None:
+    page.family(
+        "cgwarden_container_info", "gauge", "What the container is.", [(row.labels.info, 1) for row in live]
+    )
+    page.family("cgwarden_container_state", "gauge", "1 for the present state.", _states(live))
+    page.family(
+        "cgwarden_container_frozen",
+        "gauge",
+        "1 while it is frozen.",
+        [(row.labels.own, int(row.frozen)) for row in live],
+    )
+    page.family(
+        "cgwarden_container_limit",
+        "gauge",
+        "Limits by their names in the API; +Inf is unlimited.",
+        _limits(live),
+    )
+    page.family(
+        "cgwarden_container_oom_kills_total",
+        "counter",
+        "Processes killed for lack of memory.",
+        [(row.labels.own, row.slow.oom_kills) for row in rows if row.slow and row.slow.oom_kills is not None],
+    )
+
+
+def _states(rows: Sequence[Row]) -> Iterator[tuple[str, int]]:
+    for row in rows:
+        present = "frozen" if row.frozen else (row.container.state if row.container else "running")
+        for state in _STATES:
+            yield f'{row.labels.own},state="{state}"', int(state == present)
+
+
+def _limits(rows: Sequence[Row]) -> Iterator[tuple[str, float | int]]:
+    for row in rows:
+        wished = {} if row.container is None else row.container.spec.limits
+        for field in _LIMITS:
+            for source, value in (("kernel", getattr(row.limits, field)), ("spec", wished.get(field))):
+                if value == "max" or value is UNLIMITED:
+                    value = float("inf")
+                if isinstance(value, int | float):
+                    yield f'{row.labels.own},resource="{field}",source="{source}"', value

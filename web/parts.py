@@ -1,0 +1,188 @@
+"""What the web side asks of the other parts, as protocols, so that each can be replaced by a plain object in a test."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from launcher import Container, ContainerSpec, LogLine
+from monitor import Event, HistoryPage, Snapshot, Tombstone, Totals
+from web.access import Access
+
+
+class ExecPart(Protocol):
+    """A program that was started inside a container: its output, then its exit code."""
+
+    @property
+    def exit_code(self) -> int | None: ...
+
+    def __iter__(self) -> Iterator[tuple[str, bytes]]: ...
+
+    def kill(self) -> None: ...
+
+
+class LauncherPart(Protocol):
+    """Starts, stops and lists containers. Every call but `get` and `containers` may block."""
+
+    def run(self, spec: ContainerSpec) -> Container: ...
+
+    def describe(self, spec: ContainerSpec) -> list[str]: ...
+
+    def get(self, name: str) -> Container: ...
+
+    def containers(self) -> Sequence[Container]: ...
+
+    def stop(self, name: str, timeout_sec: float | None = None) -> bool: ...
+
+    def kill(self, name: str, signal: int) -> None: ...
+
+    def remove(self, name: str, *, force: bool = False) -> None: ...
+
+    def wait(self, name: str, timeout_sec: float | None = None) -> int | None: ...
+
+    def exec(
+        self,
+        name: str,
+        command: Sequence[str],
+        *,
+        env: Mapping[str, str] = ...,
+        workdir: str | None = None,
+        user: str | None = None,
+    ) -> ExecPart: ...
+
+    def read_log(
+        self, name: str, *, tail: int | None = None, follow: bool = False, since: str | None = None
+    ) -> Iterator[LogLine]: ...
+
+
+class HistoryPart(Protocol):
+    """The rings; the name "" asks for the host's own series."""
+
+    def query(
+        self, name: str, metrics: Sequence[str], since_sec: float, points: int | None
+    ) -> HistoryPage: ...
+
+    def names(self) -> list[str]: ...
+
+    @property
+    def memory_bytes(self) -> int: ...
+
+
+class MonitorPart(Protocol):
+    """The newest sweep and what was kept of the former ones."""
+
+    @property
+    def history(self) -> HistoryPart: ...
+
+    def latest(self) -> Snapshot | None: ...
+
+    def totals(self) -> Totals: ...
+
+    def tombstones(self) -> Mapping[str, Tombstone]: ...
+
+
+class EventsPart(Protocol):
+    """The event log; `subscribe` calls back from whichever thread appended."""
+
+    def page(
+        self,
+        after: int = 0,
+        limit: int = 200,
+        container: str | None = None,
+        types: Sequence[str] | None = None,
+        newest: bool = False,
+    ) -> list[Event]: ...
+
+    def subscribe(self, callback: Callable[[Event], None]) -> Callable[[], None]: ...
+
+
+class LimitOutcomePart(Protocol):
+    """What came of a wish for limits."""
+
+    @property
+    def changed(self) -> bool: ...
+
+    @property
+    def status(self) -> str: ...
+
+    @property
+    def decision(self) -> str | None: ...
+
+    @property
+    def writes(self) -> Sequence[Any]: ...
+
+    @property
+    def revision(self) -> object: ...
+
+
+class FreezeOutcomePart(Protocol):
+    """What came of a freeze or a thaw, and who still holds the container frozen."""
+
+    @property
+    def changed(self) -> bool: ...
+
+    @property
+    def state(self) -> str: ...
+
+    @property
+    def holders(self) -> Sequence[Any]: ...
+
+    @property
+    def decision(self) -> str | None: ...
+
+
+class EnforcerPart(Protocol):
+    """The one way to change a running container's limits and freezer. Every call may block."""
+
+    def set_limits(
+        self,
+        name: str,
+        wanted: Mapping[str, object],
+        *,
+        owner: str = "operator",
+        reason: str,
+        lease_sec: float | None = None,
+        force: bool = False,
+        dry_run: bool = False,
+    ) -> LimitOutcomePart: ...
+
+    def limits(self, name: str) -> Mapping[str, Mapping[str, Any]]: ...
+
+    def freeze(
+        self,
+        name: str,
+        *,
+        owner: str = "operator",
+        reason: str,
+        lease_sec: float | None = None,
+        timeout_sec: float = 10.0,
+    ) -> FreezeOutcomePart: ...
+
+    def thaw(self, name: str, *, owner: str = "operator", force: bool = False) -> FreezeOutcomePart: ...
+
+    def holders(self, name: str) -> Sequence[Any]: ...
+
+    def decisions(
+        self, container: str | None = None, after: int = 0, limit: int = 100
+    ) -> list[dict[str, Any]]: ...
+
+    def decision(self, id: str) -> dict[str, Any]: ...
+
+    def policies(self) -> list[dict[str, Any]]: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Services:
+    """Everything the application works with; made once, by the daemon.
+
+    `info` holds `version`, `boot_id`, `started_at` and `listen` (a list of "host:port", for log-in links).
+    `hierarchies` is asked at each GET /host.
+    """
+
+    launcher: LauncherPart
+    monitor: MonitorPart
+    enforcer: EnforcerPart
+    events: EventsPart
+    access: Access
+    info: Mapping[str, Any]
+    doctor: Callable[[], Mapping[str, Any]]
+    hierarchies: Callable[[], Sequence[Any]] = field(default=tuple)

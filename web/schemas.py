@@ -1,0 +1,239 @@
+"""The shapes of the API's documents, as JSON schemas; metrics and limits take their fields from the types themselves."""
+
+import dataclasses
+from typing import Any, Final
+
+from cgroupfs import Limits
+from monitor import Usage
+
+Schema = dict[str, Any]
+
+TEXT: Final[Schema] = {"type": "string"}
+FLAG: Final[Schema] = {"type": "boolean"}
+WHOLE: Final[Schema] = {"type": "integer"}
+NUMBER: Final[Schema] = {"type": "number"}
+TIME: Final[Schema] = {"type": "string", "format": "date-time"}
+ANY: Final[Schema] = {}
+ANY_OBJECT: Final[Schema] = {"type": "object", "additionalProperties": True}
+TEXTS: Final[Schema] = {"type": "array", "items": TEXT}
+TEXT_MAP: Final[Schema] = {"type": "object", "additionalProperties": TEXT}
+
+
+def ref(name: str) -> Schema:
+    """A reference to another schema of this document."""
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+def many(item: Schema) -> Schema:
+    """A list."""
+    return {"type": "array", "items": item}
+
+
+def maybe(schema: Schema) -> Schema:
+    """The value, or null for absent."""
+    return {"anyOf": [schema, {"type": "null"}]}
+
+
+def shape(fields: dict[str, Schema], *, optional: bool = False, extra: bool = False) -> Schema:
+    """An object with these fields; all of them always there unless `optional`."""
+    told: Schema = {"type": "object", "properties": fields}
+    if not optional:
+        told["required"] = list(fields)
+    if optional and not extra:
+        told["additionalProperties"] = False
+    return told
+
+
+_LIMIT_VALUE: Final = {
+    "description": 'A value, "max" for unlimited, null where the kernel offers no such limit.'
+}
+_STATE: Final = {"type": "string", "enum": ["created", "running", "frozen", "exited"]}
+_SCOPE: Final = {"type": "string", "enum": ["read", "operate", "admin"]}
+_CLASS: Final = {"type": "string", "enum": ["guaranteed", "burstable", "besteffort"]}
+
+_LIMITS: Final = {field.name: _LIMIT_VALUE for field in dataclasses.fields(Limits)}
+
+_CONTAINER: Final[dict[str, Schema]] = {
+    "name": TEXT,
+    "state": _STATE,
+    "pid": maybe(WHOLE),
+    "exit_code": maybe(WHOLE),
+    "image": TEXT,
+    "labels": TEXT_MAP,
+    "created_at": TIME,
+    "started_at": maybe(TIME),
+    "finished_at": maybe(TIME),
+    "class": _CLASS,
+    "command": TEXTS,
+    "rootfs": TEXT,
+    "network": TEXT,
+    "hostname": TEXT,
+    "supervised": FLAG,
+    "oom_killed": FLAG,
+}
+
+_WRITE: Final[dict[str, Schema]] = {
+    "controller": TEXT,
+    "file": TEXT,
+    "before": maybe(TEXT),
+    "value": TEXT,
+    "read_back": maybe(TEXT),
+}
+
+_EVENT: Final[dict[str, Schema]] = {
+    "id": WHOLE,
+    "time": TIME,
+    "monotonic_usec": WHOLE,
+    "boot_id": TEXT,
+    "type": TEXT,
+    "container": maybe(ANY_OBJECT),
+    "actor": shape(
+        {"kind": {"type": "string", "enum": ["kernel", "operator", "policy", "daemon"]}, "name": TEXT}
+    ),
+    "reason": TEXT,
+    "before": ANY,
+    "after": ANY,
+    "decision": maybe(TEXT),
+    "until": maybe(TIME),
+}
+
+_NEW_CONTAINER: Final[dict[str, Schema]] = {
+    "name": TEXT,
+    "rootfs": TEXT,
+    "command": TEXTS,
+    "env": TEXT_MAP,
+    "workdir": TEXT,
+    "user": TEXT,
+    "hostname": TEXT,
+    "network": {"type": "string", "enum": ["none", "host"]},
+    "limits": ref("Limits"),
+    "labels": TEXT_MAP,
+    "class": _CLASS,
+    "cap_add": TEXTS,
+    "cap_drop": TEXTS,
+    "read_only": FLAG,
+    "stop_signal": TEXT,
+    "stop_timeout_sec": NUMBER,
+    "auto_remove": FLAG,
+}
+
+_INSPECT: Final = _CONTAINER | {
+    "limits": maybe(ref("Limits")),
+    "owners": TEXT_MAP,
+    "cgroups": TEXT_MAP,
+    "inode": maybe(WHOLE),
+    "holders": TEXTS,
+    "spec_limits": ref("Limits"),
+}
+
+_TOKEN: Final[dict[str, Schema]] = {
+    "id": TEXT,
+    "name": TEXT,
+    "scope": _SCOPE,
+    "created_at": TIME,
+    "expires_at": maybe(TIME),
+}
+
+_COLUMN: Final = shape({"min": many(maybe(NUMBER)), "avg": many(maybe(NUMBER)), "max": many(maybe(NUMBER))})
+
+SCHEMAS: Final[dict[str, Schema]] = {
+    "Problem": shape(
+        {
+            "type": TEXT,
+            "title": TEXT,
+            "status": WHOLE,
+            "detail": TEXT,
+            "errors": many(shape({"pointer": TEXT, "detail": TEXT})),
+            "hint": maybe(TEXT),
+            "request_id": TEXT,
+        }
+    ),
+    "Usage": shape({name: maybe(NUMBER) for name in Usage._fields}),
+    "Limits": shape(_LIMITS, optional=True, extra=True),
+    "Container": shape(
+        _CONTAINER | {"usage": maybe(ref("Usage")), "limits": maybe(ref("Limits")), "stale": FLAG}
+    ),
+    "ContainerList": shape({"containers": many(ref("Container"))}),
+    "Inspect": shape(_INSPECT),
+    "NewContainer": shape(_NEW_CONTAINER, optional=True) | {"required": ["rootfs", "command"]},
+    "StopWish": shape({"timeout_sec": NUMBER}, optional=True),
+    "Stopped": shape({"changed": FLAG, "state": _STATE, "exit_code": maybe(WHOLE)}),
+    "KillWish": shape({"signal": {"type": ["string", "integer"]}}, optional=True),
+    "Killed": shape({"changed": FLAG, "state": _STATE}),
+    "WaitWish": shape({"timeout_sec": NUMBER}, optional=True),
+    "Waited": shape({"exit_code": WHOLE}),
+    "ExecWish": shape({"command": TEXTS, "env": TEXT_MAP, "workdir": TEXT, "user": TEXT}, optional=True),
+    "FreezeWish": shape({"reason": TEXT, "lease_sec": NUMBER, "timeout_sec": NUMBER}, optional=True),
+    "ThawWish": shape({"force": FLAG}, optional=True),
+    "FreezeOutcome": shape(
+        {"name": TEXT, "changed": FLAG, "state": TEXT, "holders": TEXTS, "decision": maybe(TEXT)}
+    ),
+    "LimitField": shape(
+        {"value": _LIMIT_VALUE, "owner": maybe(TEXT), "baseline": ANY, "expires_at": maybe(TIME)}
+    ),
+    "LimitFields": shape(
+        {"fields": {"type": "object", "additionalProperties": ref("LimitField")}, "revision": TEXT}
+    ),
+    "LimitPatch": {"allOf": [ref("Limits")], "description": 'A merge patch; null or "max" lifts a limit.'},
+    "LimitOutcome": shape(
+        {
+            "name": TEXT,
+            "changed": FLAG,
+            "status": TEXT,
+            "decision": maybe(TEXT),
+            "writes": many(shape(_WRITE)),
+            "limits": ref("Limits"),
+        }
+    ),
+    "UsageAnswer": shape(
+        {
+            "taken_at": maybe(TIME),
+            "age_sec": maybe(NUMBER),
+            "stale": FLAG,
+            "usage": maybe(ref("Usage")),
+            "sample": maybe(ANY_OBJECT),
+        }
+    ),
+    "History": shape(
+        {
+            "t": many(NUMBER),
+            "metrics": {"type": "object", "additionalProperties": _COLUMN},
+            "events": many(ref("Event")),
+        }
+    ),
+    "Event": shape(_EVENT),
+    "EventPage": shape({"events": many(ref("Event")), "last_id": WHOLE}),
+    "Decision": ANY_OBJECT,
+    "DecisionPage": shape({"decisions": many(ref("Decision"))}),
+    "PolicyList": shape({"policies": many(ANY_OBJECT)}),
+    "Host": shape({"hierarchies": many(ANY_OBJECT), "info": ANY_OBJECT}) | {"additionalProperties": True},
+    "Doctor": shape(
+        {"ok": FLAG, "checks": many(shape({"name": TEXT, "state": TEXT, "detail": TEXT, "advice": TEXT}))}
+    ),
+    "ProcessList": shape(
+        {
+            "processes": many(
+                shape(
+                    {
+                        "pid": WHOLE,
+                        "ppid": WHOLE,
+                        "user": TEXT,
+                        "state": TEXT,
+                        "rss_bytes": WHOLE,
+                        "command": TEXT,
+                    }
+                )
+            )
+        }
+    ),
+    "Health": shape({"status": TEXT, "sweep_age_sec": maybe(NUMBER)}),
+    "Version": ANY_OBJECT,
+    "LoginCode": shape({"code": TEXT}),
+    "LoginLink": shape({"code": TEXT, "url": maybe(TEXT), "expires_in_sec": WHOLE}),
+    "ScopeWish": shape({"scope": _SCOPE}, optional=True),
+    "Whoami": shape({"kind": TEXT, "name": TEXT, "scope": _SCOPE}),
+    "Token": shape(_TOKEN),
+    "TokenList": shape({"tokens": many(ref("Token"))}),
+    "TokenWish": shape({"name": TEXT, "scope": _SCOPE, "expires_in_sec": NUMBER}, optional=True),
+    "NewToken": shape(_TOKEN | {"token": TEXT}),
+}

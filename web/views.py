@@ -1,0 +1,89 @@
+"""The documents of the API that more than one route or stream sends: containers, the host, limits."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from launcher import Container
+from launcher.errors import UnknownContainer
+from monitor import Observation, Snapshot
+from web.parts import Services
+from web.wire import rfc3339, to_wire
+
+_RAW: Final = ("cpu", "memory", "io", "pids", "pressure", "net", "slow")
+
+
+def container_row(container: Container, seen: Observation | None) -> dict[str, Any]:
+    """A container as it stands in the list: itself, its usage and its limits as of the last sweep."""
+    usage = None if seen is None else to_wire(seen.usage)
+    limits = None if seen is None else to_wire(seen.limits)
+    stale = seen is not None and seen.stale
+    return container.to_wire() | {"usage": usage, "limits": limits, "stale": stale}
+
+
+def container_rows(services: Services, snapshot: Snapshot | None) -> list[dict[str, Any]]:
+    """All containers, by name."""
+    seen: Mapping[str, Observation] = {} if snapshot is None else snapshot.containers
+    containers = sorted(services.launcher.containers(), key=lambda container: container.name)
+    return [container_row(container, seen.get(container.name)) for container in containers]
+
+
+def container_frame(services: Services, snapshot: Snapshot, name: str) -> dict[str, Any]:
+    """One container for its own stream; `gone` once it was removed."""
+    stamp = _stamp(snapshot)
+    try:
+        container = services.launcher.get(name)
+    except UnknownContainer:
+        return stamp | {"name": name, "gone": True}
+    return stamp | container_row(container, snapshot.containers.get(name))
+
+
+def containers_frame(services: Services, snapshot: Snapshot) -> dict[str, Any]:
+    """The whole list for the stream, with the sweep's time."""
+    return _stamp(snapshot) | {"containers": container_rows(services, snapshot)}
+
+
+def host_frame(snapshot: Snapshot) -> dict[str, Any]:
+    """The host's totals of one sweep."""
+    usage: dict[str, Any] = to_wire(snapshot.host)
+    return _stamp(snapshot) | usage
+
+
+def inspect_view(services: Services, container: Container) -> dict[str, Any]:
+    """Everything about one container; the limits are read from the kernel now."""
+    limits: Any = None
+    owners: dict[str, Any] = {}
+    cgroup = container.cgroup
+    if cgroup is not None:
+        limits = to_wire(cgroup.read_limits())
+        fields = services.enforcer.limits(container.name)
+        owners = {name: told["owner"] for name, told in fields.items() if told.get("owner")}
+    return container.to_wire() | {
+        "limits": limits,
+        "owners": owners,
+        "cgroups": {} if cgroup is None else dict(cgroup.paths()),
+        "inode": None if cgroup is None else cgroup.inode,
+        "holders": holders_of(services, container.name) if cgroup is not None else [],
+        "spec_limits": to_wire(container.spec.limits),
+    }
+
+
+def holders_of(services: Services, name: str) -> list[Any]:
+    """Who holds the container frozen."""
+    holders: list[Any] = to_wire(services.enforcer.holders(name))
+    return holders
+
+
+def usage_view(seen: Observation, now: float) -> dict[str, Any]:
+    """The newest usage with the raw counters that it comes from, by hierarchy."""
+    sample = seen.sample
+    return {
+        "taken_at": rfc3339(sample.wall_time),
+        "age_sec": round(max(0.0, now - sample.taken_at), 3),
+        "stale": seen.stale,
+        "usage": to_wire(seen.usage),
+        "sample": {name: to_wire(getattr(sample, name)) for name in _RAW},
+    }
+
+
+def _stamp(snapshot: Snapshot) -> dict[str, Any]:
+    return {"tick": snapshot.tick, "wall_time": round(snapshot.wall_time, 3)}

@@ -1,0 +1,61 @@
+"""Domain values as JSON: absent stays null, unlimited is "max", tuples with names become objects."""
+
+import dataclasses
+import datetime
+import enum
+import json
+import math
+from collections.abc import Mapping
+from typing import Any, Final
+
+from starlette.responses import Response
+
+_PLAIN: Final = (str, int, bool, type(None))
+
+
+def to_wire(value: object) -> Any:
+    """Any domain value as plain JSON types."""
+    if isinstance(value, enum.Enum):
+        return value.value
+    if isinstance(value, _PLAIN):
+        return value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {str(key): to_wire(item) for key, item in value.items()}
+    return _compound_to_wire(value)
+
+
+def _compound_to_wire(value: object) -> Any:
+    if hasattr(value, "to_wire"):
+        return value.to_wire()
+    names = field_names(type(value))
+    if names is not None:
+        return {name: to_wire(getattr(value, name)) for name in names}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [to_wire(item) for item in value]
+    raise TypeError(f"{type(value).__name__} has no form on the wire")
+
+
+def field_names(kind: type) -> tuple[str, ...] | None:
+    """The names of a named tuple's or a dataclass's fields; None for other types."""
+    if dataclasses.is_dataclass(kind):
+        return tuple(field.name for field in dataclasses.fields(kind))
+    names: tuple[str, ...] | None = getattr(kind, "_fields", None)
+    return names
+
+
+def encode(value: object) -> bytes:
+    """Compact JSON in ASCII, so that bytes a container chose can never break it."""
+    return json.dumps(value, separators=(",", ":"), allow_nan=False).encode("ascii")
+
+
+def reply(value: object, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+    """A JSON answer from plain JSON types."""
+    return Response(encode(value), status, headers, "application/json")
+
+
+def rfc3339(unix_sec: float) -> str:
+    """A wall clock time as it stands in every document: UTC, milliseconds."""
+    moment = datetime.datetime.fromtimestamp(unix_sec, datetime.UTC)
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
