@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from launcher.container import Container, LauncherEvent
-    from launcher.defaults import DEFAULT_DEVICE_RULES
+    from launcher.devices import DEFAULT_DEVICE_RULES
     from launcher.errors import (
         BadSpec,
         CannotInvoke,
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 _MODULES = {
     "container": "Container LauncherEvent",
-    "defaults": "DEFAULT_DEVICE_RULES",
+    "devices": "DEFAULT_DEVICE_RULES",
     "errors": "BadSpec CannotInvoke CommandNotFound ContainerFrozen LauncherError LaunchFailed MissingRoot NameTaken "
     "NotRunning StillRunning StopTimeout SupervisorLost UnknownContainer",
     "launcher": "Launcher",

@@ -111,7 +111,9 @@ def _finish(site: Site, container: Container, end: dict[str, Any] | None, reason
     if ending.container.spec.auto_remove:
         shutil.rmtree(site.state_of(container.name))
         return None
-    return Found(ending.container, None, "it had ended before" if told else f"it ended meanwhile: {ending.reason}")
+    return Found(
+        ending.container, None, "it had ended before" if told else f"it ended meanwhile: {ending.reason}"
+    )
 
 
 def _roll_back(site: Site, name: str) -> None:

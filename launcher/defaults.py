@@ -1,10 +1,8 @@
-"""What every container gets unless it asks otherwise: devices, hidden paths, environment (reference: docs/launcher.md)."""
+"""What every container gets unless it asks otherwise: device nodes, hidden paths, environment."""
 
 from __future__ import annotations
 
 from typing import Final, NamedTuple
-
-from cgroupfs import DeviceRule
 
 
 class DeviceNode(NamedTuple):
@@ -28,21 +26,12 @@ DEVICE_LINKS: Final = (
     ("stdout", "/proc/self/fd/1"),
     ("stderr", "/proc/self/fd/2"),
 )
-# The nodes above, /dev/ptmx's multiplexer and every pseudo terminal; all else is denied.
-DEFAULT_DEVICE_RULES: Final = (
-    *(DeviceRule(True, "c", node.major, node.minor, "rwm") for node in DEVICE_NODES),
-    DeviceRule(True, "c", 5, 2, "rwm"),
-    DeviceRule(True, "c", 136, None, "rwm"),
-)
-# With CAP_MKNOD a container may make device nodes, but still not open them.
-MKNOD_DEVICE_RULES: Final = (DeviceRule(True, "c", None, None, "m"), DeviceRule(True, "b", None, None, "m"))
-
 # moby/moby daemon/pkg/oci/defaults.go; thermal_throttle is found per CPU.
 MASKED: Final = (
     *(
         f"/proc/{name}"
         for name in (
-            "acpi asound interrupts kcore keys latency_stats sched_debug scsi timer_list timer_stats".split()
+            ["acpi", "asound", "interrupts", "kcore", "keys", "latency_stats", "sched_debug", "scsi", "timer_list", "timer_stats"]
         )
     ),
     "/sys/firmware",

@@ -14,7 +14,9 @@ class UnknownContainer(LauncherError):
 
 
 class NameTaken(LauncherError):
-    def __init__(self, name: str, why: str = "a container of that name exists; remove it or choose another") -> None:
+    def __init__(
+        self, name: str, why: str = "a container of that name exists; remove it or choose another"
+    ) -> None:
         super().__init__(f"the name {name!r} is taken: {why}")
         self.name = name
 

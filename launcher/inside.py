@@ -36,7 +36,7 @@ def start(
             except OSError as e:
                 raise failure_of(e, operation.describe()) from None
         null = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
-        place_descriptors(null, *output, status.detach())
+        place_descriptors([null, *output, status.detach()])
         _run(program, gated=True)
     except Failure as failure:
         report(status if status.fileno() >= 0 else socket.socket(fileno=STATUS_FD), failure)
@@ -85,7 +85,12 @@ class Join:
 
 
 def _join(
-    pidfd: int, program: Program, stdio: list[int], entries: list[int], unified: int | None, status: socket.socket
+    pidfd: int,
+    program: Program,
+    stdio: list[int],
+    entries: list[int],
+    unified: int | None,
+    status: socket.socket,
 ) -> NoReturn:
     """Cgroups first (their files are the host's), then all namespaces at once, then a process born into the pid one.
 
@@ -106,7 +111,7 @@ def _join(
             status.send(b"pid %d" % pid)
             os._exit(0)
         os.setsid()
-        place_descriptors(*stdio, status.detach())
+        place_descriptors([*stdio, status.detach()])
         _run(program, gated=False)
     except OSError as e:
         report(status, failure_of(e, "join the container"))

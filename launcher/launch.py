@@ -15,9 +15,8 @@ from typing import Any, Final
 
 from cgroupfs import Cgroup, CgroupGone, Written
 from launcher import channel, plan, records
-from launcher.capabilities import plan_capabilities
 from launcher.container import Container
-from launcher.defaults import DEFAULT_DEVICE_RULES, MKNOD_DEVICE_RULES
+from launcher.devices import device_rules
 from launcher.errors import CannotInvoke, CommandNotFound, LauncherError, LaunchFailed, NameTaken
 from launcher.site import Site
 from launcher.spawner import Spawner
@@ -36,12 +35,9 @@ def error_of(command: str, wire: dict[str, Any]) -> LauncherError:
     return LaunchFailed(wire["step"], wire["why"])
 
 
-def device_rules(spec: ContainerSpec):  # type: ignore[no-untyped-def]
-    held = plan_capabilities(spec.cap_add, spec.cap_drop)
-    return (*DEFAULT_DEVICE_RULES, *(MKNOD_DEVICE_RULES if "MKNOD" in held else ()))
-
-
-def launch(site: Site, spawner: Spawner, spec: ContainerSpec, record_limits: RecordLimits) -> tuple[Container, int]:
+def launch(
+    site: Site, spawner: Spawner, spec: ContainerSpec, record_limits: RecordLimits
+) -> tuple[Container, int]:
     """The running container, and its supervisor's pid. Raises with everything undone."""
     spec = replace(spec, rootfs=site.real_root(spec))
     refuse_foreign_cgroup(site, spec.name)
@@ -87,7 +83,9 @@ def _write_intent(site: Site, spec: ContainerSpec, undo: contextlib.ExitStack) -
     created_at = records.rfc3339()
     fd = os.open(state_dir, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        records.write_record(fd, records.SPEC, {"spec": spec.to_wire(), "created_at": created_at}, durable=False)
+        records.write_record(
+            fd, records.SPEC, {"spec": spec.to_wire(), "created_at": created_at}, durable=False
+        )
         for name in ("upper", "work", "root"):
             os.mkdir(name, 0o755, dir_fd=fd)
     finally:

@@ -6,7 +6,6 @@ import contextlib
 import os
 import shutil
 import signal
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
@@ -72,7 +71,9 @@ class Launcher:
         for found in adoption.find(self._site):
             entry = Entry(found.container, found.supervisor_pid)
             self._registry.add(entry)
-            self._emit("container.adopt", found.container.name, found.reason, {"state": found.container.state})
+            self._emit(
+                "container.adopt", found.container.name, found.reason, {"state": found.container.state}
+            )
             if found.container.state == "running":
                 self._watch(entry)
         for name, reason in adoption.undo_leaks(self._site):
@@ -148,7 +149,9 @@ class Launcher:
             return None
         code = entry.container.exit_code
         if code is None:
-            raise LauncherError(f"container {name!r} has ended, but its exit code was lost with its supervisor")
+            raise LauncherError(
+                f"container {name!r} has ended, but its exit code was lost with its supervisor"
+            )
         return code
 
     def exec(
@@ -226,7 +229,10 @@ class Launcher:
         container = entry.container
         if container.pid is None:
             return
-        with contextlib.suppress(ProcessLookupError), adoption.held_process(container.pid, container.start_ticks) as fd:
+        with (
+            contextlib.suppress(ProcessLookupError),
+            adoption.held_process(container.pid, container.start_ticks) as fd,
+        ):
             signal.pidfd_send_signal(fd, number)
 
     def _thaw(self, entry: Entry) -> None:
@@ -265,7 +271,12 @@ class Launcher:
             )
             if orphaned:
                 self._registry.replace(entry, replace(container, supervised=False))
-                self._emit("container.adopt", container.name, "its supervisor was lost; it runs on", {"state": "running"})
+                self._emit(
+                    "container.adopt",
+                    container.name,
+                    "its supervisor was lost; it runs on",
+                    {"state": "running"},
+                )
                 self._watch(entry)
             else:
                 self._finish(entry, None if container.supervised else pidfd)
@@ -295,6 +306,3 @@ class Launcher:
         self._registry.drop(entry)
         self._emit("container.remove", name, reason, {})
         shutil.rmtree(hidden)
-
-
-

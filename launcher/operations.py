@@ -50,7 +50,9 @@ def open_place(dir_fd: int, name: bytes) -> int:
             return syscalls.openat2(dir_fd, name, os.O_PATH | os.O_DIRECTORY, pass_over)
         except OSError as e:
             if e.errno in (errno.ELOOP, errno.ENOTDIR):
-                raise OSError(e.errno, "it must be a plain directory in the root", f"/{os.fsdecode(name)}") from None
+                raise OSError(
+                    e.errno, "it must be a plain directory in the root", f"/{os.fsdecode(name)}"
+                ) from None
             raise
     return os.open(name, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=dir_fd)
 
@@ -67,7 +69,9 @@ def mount_at(tree_fd: int, dir_fd: int, name: bytes) -> None:
 def open_own(dir_fd: int, path: bytes) -> int | None:
     """Something inside a file system that we mounted ourselves, or None where this kernel has no such path."""
     try:
-        return syscalls.openat2(dir_fd, path, os.O_PATH, syscalls.RESOLVE_NO_SYMLINKS | syscalls.RESOLVE_BENEATH)
+        return syscalls.openat2(
+            dir_fd, path, os.O_PATH, syscalls.RESOLVE_NO_SYMLINKS | syscalls.RESOLVE_BENEATH
+        )
     except (FileNotFoundError, NotADirectoryError):
         return None
 
@@ -117,7 +121,11 @@ class MountRoot:
 
     def execute(self, scene: Scene) -> None:
         flags = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC
-        layers = {b"lowerdir": self.lower, b"upperdir": f"{self.state_dir}/upper", b"workdir": f"{self.state_dir}/work"}
+        layers = {
+            b"lowerdir": self.lower,
+            b"upperdir": f"{self.state_dir}/upper",
+            b"workdir": f"{self.state_dir}/work",
+        }
         opened = {key: os.open(path, flags) for key, path in layers.items()}
         options: dict[bytes, bytes | None] = {b"source": b"overlay"}
         options |= {key: b"/proc/self/fd/%d" % fd for key, fd in opened.items()}
@@ -223,7 +231,10 @@ class MountDev:
         for name, target in DEVICE_LINKS:
             os.symlink(target, name, dir_fd=dev)
         terminals: dict[bytes, bytes | None] = {
-            b"newinstance": None, b"ptmxmode": b"0666", b"mode": b"0620", b"gid": b"5",
+            b"newinstance": None,
+            b"ptmxmode": b"0666",
+            b"mode": b"0620",
+            b"gid": b"5",
         }
         shm: dict[bytes, bytes | None] = {b"mode": b"1777", b"size": b"%d" % SHM_BYTES}
         self._mount(dev, b"pts", b"devpts", terminals, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC)
@@ -231,7 +242,9 @@ class MountDev:
         self._mount(dev, b"mqueue", b"mqueue", {}, LOCKED_DOWN)
         os.umask(old_mask)
 
-    def _mount(self, dev: int, name: bytes, fstype: bytes, options: dict[bytes, bytes | None], attrs: int) -> None:
+    def _mount(
+        self, dev: int, name: bytes, fstype: bytes, options: dict[bytes, bytes | None], attrs: int
+    ) -> None:
         tree = syscalls.mount_fs(fstype, options, attrs)
         mount_at(tree, dev, name)
         os.close(tree)
@@ -255,7 +268,9 @@ class MaskPaths:
             _cover(scene, path, null)
         os.close(null)
         if self.directories:
-            empty = syscalls.mount_fs(b"tmpfs", {b"mode": b"555", b"size": b"4k"}, MOUNT_ATTR_RDONLY | LOCKED_DOWN)
+            empty = syscalls.mount_fs(
+                b"tmpfs", {b"mode": b"555", b"size": b"4k"}, MOUNT_ATTR_RDONLY | LOCKED_DOWN
+            )
             # A first place is needed before copies of it can be taken on older kernels.
             _cover_with(scene, self.directories[0], empty)
             for path in self.directories[1:]:

@@ -30,7 +30,7 @@ class LaunchFacts:
 
     @classmethod
     def from_wire(cls, wire: Mapping[str, Any]) -> LaunchFacts:
-        facts = {key: tuple(value) if isinstance(value, list) else value for key, value in wire.items()}
+        facts: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in wire.items()}
         facts["cgroup_binds"] = tuple((name, path) for name, path in wire["cgroup_binds"])
         return cls(**facts)
 

@@ -1,8 +1,8 @@
 """The files that make a container survive us: intent, identity and end, each written so that a crash leaves old or new.
 
-    STATE_DIR/containers/NAME/spec.json   what was asked for; exists before anything else of the container does
-                              init.json   who it is: pids with start times, boot id; exists before the program runs
-                              exit.json   how it ended; exists before its cgroups are removed
+STATE_DIR/containers/NAME/spec.json   what was asked for; exists before anything else of the container does
+                          init.json   who it is: pids with start times, boot id; exists before the program runs
+                          exit.json   how it ended; exists before its cgroups are removed
 """
 
 from __future__ import annotations
@@ -21,7 +21,9 @@ EXIT: Final = "exit.json"
 def write_record(dir_fd: int, name: str, value: dict[str, Any], *, durable: bool = True) -> None:
     """Replace the file whole. Without `durable` the caller syncs later, before it acknowledges anything."""
     fresh = f".{name}.new"
-    fd = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600, dir_fd=dir_fd)
+    fd = os.open(
+        fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600, dir_fd=dir_fd
+    )
     try:
         os.write(fd, json.dumps(value).encode())
         if durable:

@@ -7,6 +7,7 @@ it imports nothing, resolves nothing through libc, and leaves by execve or with 
 from __future__ import annotations
 
 import errno
+import fcntl
 import json
 import os
 import signal
@@ -54,7 +55,11 @@ class Program:
 
     def to_wire(self) -> dict[str, Any]:
         wire = {name: getattr(self, name) for name in self.__slots__}
-        return wire | {"command": list(self.command), "env": dict(self.env), "capabilities": sorted(self.capabilities)}
+        return wire | {
+            "command": list(self.command),
+            "env": dict(self.env),
+            "capabilities": sorted(self.capabilities),
+        }
 
     def describe(self) -> list[str]:
         return [
@@ -64,22 +69,17 @@ class Program:
         ]
 
 
-def place_descriptors(stdin: int, stdout: int, stderr: int, status: int) -> None:
-    """Descriptors 0 to 2 and the status channel at 3; every other one is closed (CVE-2024-21626)."""
-    wanted = [os.dup(fd) for fd in (stdin, stdout, stderr, status)]
-    high = [_above(fd) for fd in wanted]
+def place_descriptors(fds: Sequence[int]) -> None:
+    """Standard input, output, error at 0 to 2, the status channel at 3; every other one is closed (CVE-2024-21626)."""
+    high = [_above(fd) for fd in fds]
     for number, fd in enumerate(high):
         os.dup2(fd, number, inheritable=number != STATUS_FD)
     syscalls.close_range(STATUS_FD + 1)
 
 
 def _above(fd: int) -> int:
-    """A copy out of the way of 0 to 3."""
-    copies = []
-    while fd <= STATUS_FD:
-        copies.append(fd)
-        fd = os.dup(fd)
-    return fd
+    """The descriptor, or a copy of it that is out of the way of 0 to 3."""
+    return fd if fd > STATUS_FD else fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, STATUS_FD + 1)
 
 
 def run_program(program: Program, status: socket.socket, wait_for_gate: Callable[[], None]) -> NoReturn:
@@ -157,7 +157,9 @@ def find_program(command: str, search: str) -> str:
             return path
         if why:
             blocked = blocked or Failure("cannot-invoke", "find the program", errno.EACCES, why)
-    raise blocked or Failure("not-found", "find the program", errno.ENOENT, "no such program inside the container")
+    raise blocked or Failure(
+        "not-found", "find the program", errno.ENOENT, "no such program inside the container"
+    )
 
 
 def _why_not(path: str) -> str | None:
@@ -177,8 +179,17 @@ def _why_not(path: str) -> str | None:
 
 def exec_failure(command: str, path: str, error: OSError) -> Failure:
     if error.errno == errno.ENOENT:
-        return Failure("not-found", "execute the program", errno.ENOENT, "its interpreter or loader is missing in the root")
-    why = "it is no program this kernel can run" if error.errno == errno.ENOEXEC else (error.strerror or "").lower()
+        return Failure(
+            "not-found",
+            "execute the program",
+            errno.ENOENT,
+            "its interpreter or loader is missing in the root",
+        )
+    why = (
+        "it is no program this kernel can run"
+        if error.errno == errno.ENOEXEC
+        else (error.strerror or "").lower()
+    )
     return Failure("cannot-invoke", "execute the program", error.errno or 0, why)
 
 

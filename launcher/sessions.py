@@ -31,7 +31,9 @@ class ExecSession:
         self._pidfd = _open_pidfd(pid)
 
     @classmethod
-    def start(cls, control: socket.socket, program: Program, entry_fds: Sequence[int], unified_fd: int | None) -> ExecSession:
+    def start(
+        cls, control: socket.socket, program: Program, entry_fds: Sequence[int], unified_fd: int | None
+    ) -> ExecSession:
         """Ask the supervisor at the other end of `control`; raises what kept the program from running."""
         null = os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC)
         (out_read, out_write), (err_read, err_write) = os.pipe2(os.O_CLOEXEC), os.pipe2(os.O_CLOEXEC)

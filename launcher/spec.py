@@ -5,10 +5,9 @@ from __future__ import annotations
 import os
 import re
 import signal
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
-from typing import cast
-from uuid import uuid4
+from typing import Any, Final
 
 from launcher.capabilities import parse_capability
 from launcher.errors import BadSpec
@@ -54,17 +53,22 @@ class ContainerSpec:
         for key in wire:
             if key not in _READERS:
                 raise BadSpec(str(key)[:64], "is not a field of a container")
-        given = {key: _READERS[key](key, value) for key, value in wire.items() if value is not None}
+        given: dict[str, Any] = {
+            key: _READERS[key](key, value) for key, value in wire.items() if value is not None
+        }
         for key in ("rootfs", "command"):
             if key not in given:
                 raise BadSpec(key, "is required")
-        given.setdefault("name", f"c{uuid4().hex[:10]}")
+        given.setdefault("name", f"c{os.urandom(5).hex()}")
         given.setdefault("image", given["rootfs"])
-        given.setdefault("hostname", cast(str, given["name"]).rstrip("_.-").replace("_", "-"))
+        given.setdefault("hostname", given["name"].rstrip("_.-").replace("_", "-"))
         if "class" in given:
             given["klass"] = given.pop("class")
-        spec = cls(**given)  # type: ignore[arg-type]
-        if sum(map(len, spec.command)) + sum(len(k) + len(v) for k, v in spec.env.items()) > LARGEST_COMMAND_BYTES:
+        spec = cls(**given)
+        if (
+            sum(map(len, spec.command)) + sum(len(k) + len(v) for k, v in spec.env.items())
+            > LARGEST_COMMAND_BYTES
+        ):
             raise BadSpec("command", "command and environment together are larger than 1 MiB")
         return spec
 
@@ -84,7 +88,10 @@ def parse_name(value: object) -> str:
     """A container's name, safe as a file name, a cgroup and a label value."""
     if not isinstance(value, str) or not NAME.fullmatch(value):
         shown = value[:20] + "…" if isinstance(value, str) and len(value) > 20 else value
-        raise BadSpec("name", f"{shown!r} is not a name: 1 to 63 letters, digits, '_', '.', '-', the first a letter or digit")
+        raise BadSpec(
+            "name",
+            f"{shown!r} is not a name: 1 to 63 letters, digits, '_', '.', '-', the first a letter or digit",
+        )
     return value
 
 
@@ -113,16 +120,19 @@ def _absolute(key: str, value: object) -> str:
     return text
 
 
-def _one_of(*choices: str):  # type: ignore[no-untyped-def]
-    def read(key: str, value: object) -> str:
+Reader = Callable[[str, object], object]
+
+
+def _one_of(*choices: str) -> Reader:
+    def read(key: str, value: object) -> object:
         if value not in choices:
             raise BadSpec(key, f"{value!r} is none of {', '.join(choices)}")
-        return cast(str, value)
+        return value
 
     return read
 
 
-def _matching(pattern: re.Pattern[str], what: str):  # type: ignore[no-untyped-def]
+def _matching(pattern: re.Pattern[str], what: str) -> Reader:
     def read(key: str, value: object) -> str:
         if not isinstance(value, str) or not pattern.fullmatch(value):
             raise BadSpec(key, f"{str(value)[:64]!r} is not {what}")
@@ -173,7 +183,9 @@ def _capabilities(key: str, value: object) -> tuple[str, ...]:
 
 
 def _texts_by_name(key: str, value: object) -> dict[str, str]:
-    if not isinstance(value, Mapping) or not all(isinstance(k, str) and isinstance(v, str) for k, v in value.items()):
+    if not isinstance(value, Mapping) or not all(
+        isinstance(k, str) and isinstance(v, str) for k, v in value.items()
+    ):
         raise BadSpec(key, "must be an object of texts")
     return {_no_nul(key, k): _no_nul(key, v) for k, v in value.items()}
 
@@ -210,12 +222,11 @@ def parse_signal(value: object, field: str = "signal") -> int:
 
 
 def _signal(key: str, value: object) -> str:
-    return signal.Signals(parse_signal(value, key)).name if not isinstance(value, str) or value.isdecimal() else (
-        signal.Signals(parse_signal(value, key)).name
-    )
+    number = parse_signal(value, key)
+    return signal.Signals(number).name if number in signal.Signals.__members__.values() else str(number)
 
 
-_READERS = {
+_READERS: Final[dict[str, Reader]] = {
     "name": lambda _key, value: parse_name(value),
     "rootfs": _absolute,
     "image": _text,

@@ -42,6 +42,8 @@ def supervise(message: channel.Message) -> None:
         return
     _tell(daemon, {"started": container.identity})
     daemon.close()
+    # Whoever reads the daemon's standard error must see its end when the daemon ends.
+    os.dup2(0, 2)
     container.watch()
 
 
@@ -52,7 +54,12 @@ class _LaunchRefused(Exception):
 
 def _wire_of(error: OSError, step: str) -> dict[str, Any]:
     why = error.strerror or str(error)
-    return {"kind": "failed", "step": step, "errno": error.errno, "why": f"{error.filename}: {why}" if error.filename else why}
+    return {
+        "kind": "failed",
+        "step": step,
+        "errno": error.errno,
+        "why": f"{error.filename}: {why}" if error.filename else why,
+    }
 
 
 def _tell(client: socket.socket, body: dict[str, Any]) -> bool:
@@ -134,7 +141,13 @@ class Supervisor:
     """The loop of one running container."""
 
     def __init__(
-        self, pid: int, pidfd: int, identity: dict[str, Any], state_fd: int, readers: list[int], listener: socket.socket
+        self,
+        pid: int,
+        pidfd: int,
+        identity: dict[str, Any],
+        state_fd: int,
+        readers: list[int],
+        listener: socket.socket,
     ) -> None:
         self.pid = pid
         self.pidfd = pidfd
@@ -229,7 +242,14 @@ class Supervisor:
         self.poller.register(join.status.fileno(), select.POLLIN)
 
     def _own_fds(self) -> list[int]:
-        return [*self.readers, *self.clients, self.listener.fileno(), self.state_fd, self.wake_read, self.wake_write]
+        return [
+            *self.readers,
+            *self.clients,
+            self.listener.fileno(),
+            self.state_fd,
+            self.wake_read,
+            self.wake_write,
+        ]
 
     def _joined(self, status_fd: int) -> None:
         join = self.joins[status_fd]
@@ -241,7 +261,12 @@ class Supervisor:
         join.status.close()
         del self.joins[status_fd]
         if word or not join.pid:
-            lost = {"kind": "failed", "step": "join the container", "errno": 0, "why": "the joining process died"}
+            lost = {
+                "kind": "failed",
+                "step": "join the container",
+                "errno": 0,
+                "why": "the joining process died",
+            }
             self._answer(join, {"error": json.loads(word) if word else lost})
         else:
             self.joins[-join.pid] = join

@@ -78,9 +78,7 @@ _libc.syscall.restype = ctypes.c_long
 class CloneArgs(ctypes.Structure):
     _fields_ = [
         (name, ctypes.c_uint64)
-        for name in (
-            "flags pidfd child_tid parent_tid exit_signal stack stack_size tls set_tid set_tid_size cgroup"
-        ).split()
+        for name in ["flags", "pidfd", "child_tid", "parent_tid", "exit_signal", "stack", "stack_size", "tls", "set_tid", "set_tid_size", "cgroup"]
     ]
 
 
@@ -152,20 +150,32 @@ def mount_fs(fstype: bytes, options: Mapping[bytes, bytes | None], attributes: i
             kind = FSCONFIG_SET_FLAG if value is None else FSCONFIG_SET_STRING
             _fsconfig(fs, kind, key, value)
         _fsconfig(fs, FSCONFIG_CMD_CREATE, None, None, path=fstype)
-        return _syscall(NR_FSMOUNT, ctypes.c_int(fs), ctypes.c_uint(1), ctypes.c_uint(attributes), path=fstype)
+        return _syscall(
+            NR_FSMOUNT, ctypes.c_int(fs), ctypes.c_uint(1), ctypes.c_uint(attributes), path=fstype
+        )
     finally:
         os.close(fs)
 
 
-def _fsconfig(fs: int, command: int, key: bytes | None, value: bytes | None, path: bytes | None = None) -> None:
-    wide = (ctypes.c_int(fs), ctypes.c_uint(command), ctypes.c_char_p(key), ctypes.c_char_p(value), ctypes.c_int(0))
+def _fsconfig(
+    fs: int, command: int, key: bytes | None, value: bytes | None, path: bytes | None = None
+) -> None:
+    wide = (
+        ctypes.c_int(fs),
+        ctypes.c_uint(command),
+        ctypes.c_char_p(key),
+        ctypes.c_char_p(value),
+        ctypes.c_int(0),
+    )
     _syscall(NR_FSCONFIG, *wide, path=path or key)
 
 
 def open_tree(dir_fd: int, path: bytes, recursive: bool = False) -> int:
     """A detached copy of the mount at path (of dir_fd itself where path is empty)."""
     flags = OPEN_TREE_CLONE | os.O_CLOEXEC | AT_EMPTY_PATH | (AT_RECURSIVE if recursive else 0)
-    return _syscall(NR_OPEN_TREE, ctypes.c_int(dir_fd), ctypes.c_char_p(path), ctypes.c_uint(flags), path=path)
+    return _syscall(
+        NR_OPEN_TREE, ctypes.c_int(dir_fd), ctypes.c_char_p(path), ctypes.c_uint(flags), path=path
+    )
 
 
 def move_mount(tree_fd: int, target_fd: int, path: bytes | None = None) -> None:

@@ -1,0 +1,253 @@
+"""How long create+start takes, ours beside `runc run -d`: same root, namespaces and limits, in turns, in one run.
+
+python -m bench.launch                     the launcher driven directly
+python -m bench.launch --socket PATH       through a running daemon: POST /api/v1/containers
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import http.client
+import json
+import os
+import shutil
+import socket
+import statistics
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+MEMORY_BYTES = 64 << 20
+PIDS = 50
+CPU_CORES = 0.5
+COMMAND = ["/bin/sleep", "100"]
+
+
+def make_root(where: Path) -> Path:
+    """A small root: busybox, static, under the names that are used."""
+    root = where / "root"
+    for name in ("bin", "dev", "proc", "sys", "tmp", "etc"):
+        (root / name).mkdir(parents=True)
+    shutil.copy2("/bin/busybox", root / "bin/busybox")
+    for name in ("sh", "sleep", "true", "cat"):
+        (root / "bin" / name).symlink_to("busybox")
+    return root
+
+
+def spec_of(name: str, root: Path) -> dict[str, Any]:
+    limits = {"memory_max_bytes": MEMORY_BYTES, "pids_max": PIDS, "cpu_max_cores": CPU_CORES}
+    return {"name": name, "rootfs": str(root), "command": COMMAND, "limits": limits}
+
+
+class Ours:
+    """The launcher in this process, without daemon and journal."""
+
+    label = "cgwarden (launcher alone)"
+
+    def __init__(self, where: Path, root: Path) -> None:
+        from cgroupfs import Hierarchies
+        from launcher import ContainerSpec, Launcher, Spawner
+
+        self._spec = ContainerSpec
+        self._root = root
+        self._spawner = Spawner.start()
+        self._launcher = Launcher(
+            hierarchies=Hierarchies.read(),
+            cgroup_parent=f"cgwtest-{uuid4().hex[:8]}",
+            run_dir=str(where / "run"),
+            state_dir=str(where / "state"),
+            spawner=self._spawner,
+            on_event=lambda _event: None,
+            record_limits=lambda _spec, _written, _phase: None,
+        )
+
+    def start(self, name: str) -> None:
+        self._launcher.run(self._spec.from_wire(spec_of(name, self._root)))
+
+    def remove(self, name: str) -> None:
+        self._launcher.remove(name, force=True)
+
+    def close(self) -> None:
+        self._launcher.close()
+        self._spawner.close()
+
+
+class UnixConnection(http.client.HTTPConnection):
+    def __init__(self, path: str) -> None:
+        super().__init__("localhost")
+        self._path = path
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.connect(self._path)
+
+
+class Daemon:
+    """The whole way: HTTP over the unix socket, validation, journal, launcher."""
+
+    label = "cgwarden (through the daemon)"
+
+    def __init__(self, path: str, root: Path) -> None:
+        self._path = path
+        self._root = root
+
+    def _ask(self, method: str, path: str, body: dict[str, Any] | None, expected: int) -> None:
+        connection = UnixConnection(self._path)
+        with contextlib.closing(connection):
+            text = None if body is None else json.dumps(body)
+            connection.request(method, path, text, {"Content-Type": "application/json"})
+            answer = connection.getresponse()
+            told = answer.read()
+            if answer.status != expected:
+                raise SystemExit(f"{method} {path}: {answer.status} {told.decode()}")
+
+    def start(self, name: str) -> None:
+        self._ask("POST", "/api/v1/containers", spec_of(name, self._root), 201)
+
+    def remove(self, name: str) -> None:
+        self._ask("DELETE", f"/api/v1/containers/{name}?force=true", None, 204)
+
+    def close(self) -> None:
+        return
+
+
+class Runc:
+    """`runc run -d` of a bundle with the same root, namespaces and limits."""
+
+    label = "runc run -d"
+
+    def __init__(self, where: Path, root: Path) -> None:
+        self._state = str(where / "runc")
+        self._parent = f"cgwtest-{uuid4().hex[:8]}"
+        self._bundles = where / "bundles"
+        self._root = root
+
+    def prepare(self, name: str) -> None:
+        """Not timed: podman or containerd would have written the bundle."""
+        bundle = self._bundles / name
+        bundle.mkdir(parents=True)
+        subprocess.run(["runc", "spec"], cwd=bundle, check=True)
+        config = json.loads((bundle / "config.json").read_text())
+        config["root"] = {"path": str(self._root), "readonly": False}
+        config["process"] |= {"terminal": False, "args": COMMAND}
+        kinds = ("pid", "network", "ipc", "uts", "mount", "cgroup")
+        config["linux"]["namespaces"] = [{"type": kind} for kind in kinds]
+        config["linux"]["cgroupsPath"] = f"/{self._parent}/{name}"
+        config["linux"]["resources"] |= {
+            "memory": {"limit": MEMORY_BYTES},
+            "pids": {"limit": PIDS},
+            "cpu": {"quota": int(CPU_CORES * 100_000), "period": 100_000},
+        }
+        (bundle / "config.json").write_text(json.dumps(config))
+
+    def start(self, name: str) -> None:
+        null = subprocess.DEVNULL
+        argv = ["runc", "--root", self._state, "run", "-d", "--bundle", str(self._bundles / name), name]
+        subprocess.run(argv, stdin=null, stdout=null, stderr=null, check=True)
+
+    def remove(self, name: str) -> None:
+        subprocess.run(["runc", "--root", self._state, "delete", "--force", name], check=True)
+
+    def close(self) -> None:
+        from cgroupfs import Hierarchies
+
+        Hierarchies.read().remove(f"/{self._parent}")
+
+
+def time_start(side: Ours | Daemon | Runc, name: str) -> float:
+    """Milliseconds of one create+start; the container is removed again, untimed."""
+    if isinstance(side, Runc):
+        side.prepare(name)
+    started = time.perf_counter()
+    side.start(name)
+    elapsed = (time.perf_counter() - started) * 1e3
+    side.remove(name)
+    return elapsed
+
+
+def percentile(values: Sequence[float], fraction: float) -> float:
+    return sorted(values)[min(len(values) - 1, int(len(values) * fraction))]
+
+
+def measure(sides: Sequence[Ours | Daemon | Runc], count: int) -> dict[str, list[float]]:
+    """In turns, so that whatever else the machine does meets both; the first round warms up and is not counted."""
+    taken: dict[str, list[float]] = {side.label: [] for side in sides}
+    for round_ in range(count + 1):
+        for side in sides:
+            elapsed = time_start(side, f"bench{round_}")
+            if round_:
+                taken[side.label].append(elapsed)
+    return taken
+
+
+def time_parallel(side: Ours | Daemon | Runc, count: int) -> float:
+    """Seconds until `count` containers, asked for at once, all run."""
+    names = [f"many{number}" for number in range(count)]
+    if isinstance(side, Runc):
+        for name in names:
+            side.prepare(name)
+    with ThreadPoolExecutor(count) as pool:
+        started = time.perf_counter()
+        list(pool.map(side.start, names))
+        elapsed = time.perf_counter() - started
+        list(pool.map(side.remove, names))
+    return elapsed
+
+
+def report(taken: dict[str, list[float]]) -> dict[str, dict[str, float]]:
+    figures = {
+        label: {"p50_ms": statistics.median(values), "p95_ms": percentile(values, 0.95)}
+        for label, values in taken.items()
+    }
+    for label, figure in figures.items():
+        print(f"{label:32} p50 {figure['p50_ms']:6.1f} ms   p95 {figure['p95_ms']:6.1f} ms")
+    ours, theirs = list(figures.values())
+    print(
+        f"{'ratio to runc':32} p50 {ours['p50_ms'] / theirs['p50_ms']:6.2f}      p95 {ours['p95_ms'] / theirs['p95_ms']:6.2f}"
+    )
+    return figures
+
+
+@contextlib.contextmanager
+def closing_all(sides: Sequence[Ours | Daemon | Runc]) -> Iterator[None]:
+    try:
+        yield
+    finally:
+        for side in sides:
+            side.close()
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(prog="python -m bench.launch", description=__doc__)
+    parser.add_argument("--socket", metavar="PATH", help="measure a running daemon over its unix socket")
+    parser.add_argument("--count", type=int, default=20, metavar="N", help="rounds (default: 20)")
+    parser.add_argument(
+        "--parallel", type=int, default=0, metavar="N", help="also start N at once on both sides"
+    )
+    options = parser.parse_args(argv)
+    with tempfile.TemporaryDirectory(
+        prefix="cgw-bench-", dir=os.environ.get("TMPDIR", "/var/tmp")
+    ) as directory:
+        where = Path(directory)
+        root = make_root(where)
+        make_ours: Callable[[], Ours | Daemon] = (
+            (lambda: Daemon(options.socket, root)) if options.socket else (lambda: Ours(where, root))
+        )
+        sides = (make_ours(), Runc(where, root))
+        with closing_all(sides):
+            report(measure(sides, options.count))
+            if options.parallel:
+                for side in sides:
+                    print(
+                        f"{side.label:32} {options.parallel} at once: {time_parallel(side, options.parallel):.2f} s"
+                    )
+
+
+if __name__ == "__main__":
+    main()
