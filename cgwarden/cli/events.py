@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Any
 
-_PAGE = 200
+_PAGE = 1000
 _COLOURS = {
     "container.oom": "red",
     "limit.change": "cyan",
@@ -57,25 +57,44 @@ def _events(args: Args) -> int:
 
 def _recent(daemon: Daemon, args: Args) -> tuple[list[dict[str, Any]], int]:
     """The events that were asked for, oldest first, and the last id of all."""
+    found, last = _pages(daemon, args)
+    events = [event for event in found if _wanted(event, args)]
+    return events[-args.get("tail", len(events) or 1) :], last
+
+
+def _pages(daemon: Daemon, args: Args) -> tuple[list[dict[str, Any]], int]:
+    """All events after --after; those since --since; else the newest ones."""
+    query = {"container": args.get("container"), "limit": _PAGE}
+    after = args.get("after")
+    if after is None:
+        newest = daemon.get("/api/v1/events", **query)
+        if (
+            args.get("since") is None
+            or len(newest["events"]) < _PAGE
+            or not _is_recent(newest["events"][0], args)
+        ):
+            return newest["events"], newest["last_id"]
+        after = 0
     events: list[dict[str, Any]] = []
-    after = args.get("after", 0)
     while True:
-        page = daemon.get("/api/v1/events", after=after, limit=_PAGE, container=args.get("container"))
-        events += [event for event in page["events"] if _wanted(event, args)]
+        page = daemon.get("/api/v1/events", after=after, **query)
+        events += page["events"]
+        after = page["last_id"]
         if len(page["events"]) < _PAGE:
-            return events[-args.get("tail", len(events) or 1) :], page["last_id"]
-        after = page["events"][-1]["id"]
+            return events, after
 
 
 def _wanted(event: dict[str, Any], args: Args) -> bool:
-    from cgwarden.cli.ps import seconds_of
-
     types = args.get("type", [])
     if types and not any(event["type"] == kind or event["type"].startswith(f"{kind}.") for kind in types):
         return False
     name = (event.get("container") or {}).get("name")
-    if args.get("container") not in (None, name):
-        return False
+    return args.get("container") in (None, name) and _is_recent(event, args)
+
+
+def _is_recent(event: dict[str, Any], args: Args) -> bool:
+    from cgwarden.cli.ps import seconds_of
+
     return args.get("since") is None or seconds_of(event["time"]) >= args.get("since")
 
 

@@ -4,38 +4,45 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any
+
+import cgroupfs
+
+Check = dict[str, str]
+
+COSTS = {
+    "cpu": "no CPU limits",
+    "cpuacct": "no CPU usage",
+    "cpuset": "no pinning to CPUs and memory nodes",
+    "memory": "no memory usage and no memory limits",
+    "blkio": "no disk usage and no disk limits",
+    "devices": "containers could open every device",
+    "freezer": "freeze and thaw only where the unified tree is mounted",
+    "pids": "no limit on processes",
+    "unified": "no pressure of single containers, and slower killing",
+}
+NEEDED = frozenset({"cpu", "cpuacct", "memory", "devices", "pids"})
+"""Without one of these a container cannot be held within limits, so nothing should be started."""
 
 
-def check_host(no_daemon: str) -> dict[str, Any]:
+def check_host(no_daemon: str) -> dict[str, object]:
     """A report of the same shape as the daemon's, from what this process may see."""
-    checks = [
-        _check("daemon", "degraded", no_daemon, "start it with `cgwarden serve`"),
-        _root(),
-        *_hierarchies(),
-        *_pressure(),
-    ]
+    daemon = _check("daemon", "degraded", no_daemon, "start it with `cgwarden serve`")
+    checks = [daemon, _privilege(), *_hierarchies(), _pressure()]
     return {"ok": all(check["state"] != "missing" for check in checks), "checks": checks}
 
 
-def _check(name: str, state: str, detail: str, advice: str = "") -> dict[str, str]:
+def _check(name: str, state: str, detail: str, advice: str = "") -> Check:
     return {"name": name, "state": state, "detail": detail, "advice": advice}
 
 
-def _root() -> dict[str, str]:
+def _privilege() -> Check:
     if os.geteuid() == 0:
         return _check("privilege", "ok", "root")
-    return _check(
-        "privilege",
-        "missing",
-        f"uid {os.geteuid()}",
-        "`cgwarden serve` needs root; the command line only the socket",
-    )
+    advice = "`cgwarden serve` needs root; the other verbs only the socket"
+    return _check("privilege", "missing", f"uid {os.geteuid()}", advice)
 
 
-def _hierarchies() -> list[dict[str, str]]:
-    import cgroupfs
-
+def _hierarchies() -> list[Check]:
     try:
         found = cgroupfs.Hierarchies.read().report()
     except cgroupfs.NoCgroups as error:
@@ -43,19 +50,24 @@ def _hierarchies() -> list[dict[str, str]]:
     return [_hierarchy(report) for report in found]
 
 
-def _hierarchy(report: Any) -> dict[str, str]:
-    if not report.mounted_at:
-        return _check(report.controller, "degraded", "not mounted", str(report.cost or ""))
-    lacking = f"; lacks {', '.join(report.missing)}" if report.missing else ""
-    state = "degraded" if report.missing else "ok"
-    return _check(
-        report.controller, state, f"{report.kind} at {report.mounted_at}{lacking}", str(report.cost or "")
-    )
+def _hierarchy(report: cgroupfs.HierarchyReport) -> Check:
+    name = report.controller
+    if report.mounted_at is None:
+        if name not in COSTS:
+            return _check(name, "ok", "not mounted, and nothing here needs it")
+        state = "missing" if name in NEEDED else "degraded"
+        return _check(
+            name, state, f"not mounted: {COSTS[name]}", f"mount -t cgroup -o {name} {name} DIR, at boot"
+        )
+    detail = f"{report.kind} at {report.mounted_at}"
+    if report.missing:
+        return _check(name, "degraded", f"{detail}; this kernel lacks {', '.join(report.missing)}")
+    return _check(name, "ok", detail)
 
 
-def _pressure() -> list[dict[str, str]]:
+def _pressure() -> Check:
     offered = [name for name in ("cpu", "memory", "io") if Path("/proc/pressure", name).exists()]
     if len(offered) == 3:
-        return [_check("pressure", "ok", "cpu, memory and io")]
-    advice = "boot with psi=1; without it policies see no stalls, only usage"
-    return [_check("pressure", "degraded", ", ".join(offered) or "none", advice)]
+        return _check("pressure", "ok", "cpu, memory and io")
+    detail = f"only {', '.join(offered) or 'none'}: policies see usage, but not who waits"
+    return _check("pressure", "degraded", detail, "boot with psi=1")

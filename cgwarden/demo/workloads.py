@@ -24,7 +24,7 @@ def read_specs() -> list[dict[str, Any]]:
         _spec(
             "leaker",
             "burstable",
-            {"app": "leaker", "headroom": "auto"},
+            {"app": "leaker", "headroom": "auto", "oom-guard": "freeze"},
             {"memory_max_bytes": 96 * MIB, "pids_max": 50},
         ),
         _spec(

@@ -1,10 +1,13 @@
 """The option parser: docker's habits, clear refusals, help that holds every flag."""
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from cgwarden.cli import ALIASES, MODULES
+from cgwarden.cli.failures import CONFLICT, DENIED, DONE, FAILED, NO_DAEMON, TIMED_OUT, UNKNOWN, USAGE
 from cgwarden.cli.options import JSON, Args, Option, UsageError, Verb
 
 NUMBER = Option("-n", "--number", value="N", read=int, help="a number")
@@ -80,3 +83,13 @@ def test_the_help_of_every_verb_shows_every_flag_within_a_terminal(name: str) ->
 
 def test_every_alias_leads_to_a_verb() -> None:
     assert set(ALIASES.values()) <= set(MODULES)
+
+
+def test_the_page_about_the_command_line_names_every_verb_and_exit_code() -> None:
+    page = (Path(__file__).resolve().parents[2] / "docs/command-line.md").read_text()
+
+    assert [name for name in MODULES if f"`{name}`" not in page and f"`cgwarden {name}" not in page] == [
+        "help"
+    ]
+    codes = {DONE, FAILED, USAGE, UNKNOWN, CONFLICT, DENIED, NO_DAEMON, TIMED_OUT}
+    assert all(f"| {code} |" in page for code in codes)
