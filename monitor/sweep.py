@@ -19,7 +19,7 @@ WARM_TICKS: Final = 5  # network and freezer
 SLOW_TICKS: Final = 10  # peaks, failures, NUMA; a multiple of the warm round
 COLD_TICKS: Final = 60  # limits; a multiple of it too
 FILES_EACH: Final = 10  # the most that a container's hot files need
-SHARE_FOR_HOT: Final = 0.55  # of all descriptors; the rest is for cgroup directories, sockets, logs
+SHARE_FOR_HOT: Final = 0.7  # of all descriptors; the rest is for cgroup directories, sockets, logs
 LEAST_FDS: Final = 64
 
 
@@ -86,13 +86,14 @@ class Sweep:
 
     def _read_rounds(self, tracked: Tracked, turn: int, taken_at: float, refresh: bool) -> None:
         """What is read now and then; a failure here must not hide the numbers of the hot round."""
+        cold = turn % COLD_TICKS == 0 or refresh
         try:
-            if turn % COLD_TICKS == 0 or refresh or tracked.limits is None:
+            if cold or tracked.limits is None:
                 tracked.read_limits()
             if turn % SLOW_TICKS == 0 or refresh:
                 tracked.read_slow()
             tracked.read_freezer()
-            tracked.read_net(taken_at)
+            tracked.read_net(taken_at, cold=cold)
         except CgroupGone:
             raise
         except (CgroupError, OSError) as error:

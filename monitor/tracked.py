@@ -6,7 +6,6 @@ from cgroupfs import Cgroup, HotFiles, HotStats, InterfaceCounters, Limits, Slow
 from monitor.sample import Observation, Sample, Watched
 from monitor.usage import NOTHING_YET, Usage, usage_of
 
-NO_NETWORK = "none"
 SHARED_NETWORK = "host"  # interfaces that are not the container's own: never attributed to it
 # NamedTuple's own constructor costs twice as much, a thousand times a second.
 make = tuple.__new__
@@ -93,12 +92,12 @@ class Tracked:
         if state != self._slow.freezer:
             self._slow = self._slow._replace(freezer=state)
 
-    def read_net(self, taken_at: float) -> None:
-        """Counters of the container's own interfaces; loopback alone cannot move while nothing runs."""
+    def read_net(self, taken_at: float, *, cold: bool) -> None:
+        """Counters of its own interfaces; in the cold round alone where loopback is the only one."""
         watched = self.watched
         if watched.network == SHARED_NETWORK or watched.pid is None:
             self._net, self._net_taken_at = None, None
-        elif watched.network != NO_NETWORK or self._net is None or self._has_worked():
+        elif cold or self._net is None or any(interface.name != "lo" for interface in self._net):
             self._net, self._net_taken_at = read_net(watched.pid), taken_at
             self._quiet = False
 
@@ -134,6 +133,8 @@ class Tracked:
             if usage != self.usage:
                 self.usage = usage
         self._hot_stats = hot
+        if self._hot_at_slow is None:  # the first slow numbers were read a moment before the first hot ones
+            self._hot_at_slow = hot
         self.sample = sample
         self.stale = False
 
