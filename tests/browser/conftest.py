@@ -1,0 +1,95 @@
+"""A daemon with two real containers for the whole run; for each test a browser of its own, so that nothing is left."""
+
+import shutil
+import tempfile
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, sync_playwright
+
+from tests.browser.rig import CHROMIUM, CHROMIUM_ARGS, Daemon, Watched, eventually, free_port
+from tests.leaks import Scope
+
+MIB = 1 << 20
+BUSY = """
+i=0
+while :; do
+    i=$((i + 1))
+    if [ $((i % 200000)) -eq 0 ]; then echo "round $i <img src=x onerror=alert(1)>"; fi
+done
+"""
+
+OpenPage = Callable[..., Watched]
+
+
+@pytest.fixture(scope="session")
+def make_daemon(leak_scope: Scope) -> Iterator[Callable[[], Daemon]]:
+    """Start daemons, each in its own directories; afterwards they end with all their containers."""
+    started: list[Daemon] = []
+
+    def make() -> Daemon:
+        home = Path(tempfile.mkdtemp(prefix="cgw-", dir="/tmp"))
+        parent = f"cgwtest-{uuid.uuid4().hex[:8]}"
+        leak_scope.directories.add(str(home))
+        leak_scope.parents.add(parent)
+        daemon = Daemon(home, parent, free_port())
+        started.append(daemon)
+        daemon.start()
+        return daemon
+
+    yield make
+    for daemon in started:
+        if daemon.process is not None:
+            daemon.remove_all()
+            daemon.stop()
+        shutil.rmtree(daemon.home)
+
+
+@pytest.fixture(scope="session")
+def daemon(make_daemon: Callable[[], Daemon]) -> Daemon:
+    """The daemon of most tests, with a busy container and an idle one that have been measured."""
+    daemon = make_daemon()
+    limits: dict[str, object] = {"memory_max_bytes": 64 * MIB, "cpu_max_cores": 0.3, "pids_max": 32}
+    daemon.run("busy", ["/bin/sh", "-c", BUSY], limits, labels={"team": "core"})
+    daemon.run("idle", ["/bin/sleep", "1000"], {"memory_max_bytes": 32 * MIB}, **{"class": "besteffort"})
+    eventually(lambda: _cpu_of(daemon, "busy"), "the busy container has been measured")
+    return daemon
+
+
+def _cpu_of(daemon: Daemon, name: str) -> float:
+    usage = {one["name"]: one["usage"] for one in daemon.call("GET", "/api/v1/containers")["containers"]}[
+        name
+    ]
+    return (usage or {}).get("cpu_cores") or 0.0
+
+
+@pytest.fixture
+def browser() -> Iterator[Browser]:
+    """Headless Chromium. One per test: what it leaves running would count as a leak of the test."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=list(CHROMIUM_ARGS))
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def open_page(browser: Browser, daemon: Daemon) -> OpenPage:
+    """Open a page of the dashboard, logged in by a one-time link unless told otherwise."""
+
+    def open_page(
+        hash: str = "#/", *, width: int = 1280, dark: bool = False, at: Daemon = daemon, login: bool = True
+    ) -> Watched:
+        context = browser.new_context(
+            viewport={"width": width, "height": 900}, color_scheme="dark" if dark else "light"
+        )
+        watched = Watched(context.new_page())
+        watched.start()
+        watched.page.goto(at.login_link() if login else at.address)
+        if login:
+            watched.page.wait_for_selector("table.containers, .empty")
+            watched.page.goto(f"{at.address}{hash}")
+        return watched
+
+    return open_page
