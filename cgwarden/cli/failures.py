@@ -19,6 +19,7 @@ BY_SLUG = {
     "conflict": CONFLICT,
     "forbidden": DENIED,
     "unauthorized": DENIED,
+    "gone": UNKNOWN,
     "timeout": TIMED_OUT,
     "cannot-invoke": CANNOT_INVOKE,
     "command-not-found": NOT_FOUND,

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import cgroupfs
 
 FREEZER = "freezer"
+APPLIED = "applied"
 _PAGE_BYTES = 4096
 _CORES_SLACK = 2e-5
 
@@ -59,6 +60,12 @@ def same(field: str, wanted: object, present: object) -> bool:
     return abs(numbers[0] - numbers[1]) <= slack
 
 
+class Eyes(Protocol):
+    """Something that can read a field of a container."""
+
+    def read(self, container: str, field: str) -> object: ...
+
+
 class Kernel:
     """The demo's own eyes: limits and freezer of a container, from the cgroup files."""
 
@@ -87,15 +94,13 @@ class Kernel:
         self._hierarchies.remove(f"/{self._parent}")
 
 
-def read_actions(decisions: list[Mapping[str, Any]], kernel: Kernel) -> Iterator[Action]:
+def read_actions(decisions: Iterable[Mapping[str, Any]], kernel: Eyes) -> Iterator[Action]:
     """The applied policy decisions among `decisions`, each beside what the kernel says now."""
     for decision in decisions:
-        policy = (decision.get("policy") or {}).get("name")
-        if not policy or decision.get("outcome") != "applied":
+        policy, container = (decision.get("policy") or {}).get("name"), decision.get("target")
+        if not (policy and container and decision.get("writes")) or decision.get("outcome") != APPLIED:
             continue
-        container, field = decision.get("container"), decision.get("field")
-        if container is None or field is None or not decision.get("writes"):
-            continue
+        field = decision["field"]
         yield Action(
             decision=decision["id"],
             policy=policy,
