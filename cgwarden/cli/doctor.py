@@ -29,10 +29,10 @@ def read_report() -> Mapping[str, Any]:
         report: Mapping[str, Any] = Daemon().get("/api/v1/doctor")
         return report
     except (NoDaemon, PermissionError) as error:
-        from cgwarden.cli.host_checks import check_host
+        from cgwarden.host_checks import check_host, make_check
 
         why = str(error) if isinstance(error, NoDaemon) else "the socket may not be used by this user"
-        return check_host(why)
+        return check_host(make_check("daemon", "degraded", why, "start it with `cgwarden serve`"))
 
 
 def _lines(report: Mapping[str, Any]) -> list[str]:

@@ -1,4 +1,4 @@
-"""What `doctor` finds by itself on a host where no daemon answers."""
+"""What `doctor` finds on a host: asked by the daemon, and by the command line where no daemon answers."""
 
 from __future__ import annotations
 
@@ -24,29 +24,29 @@ NEEDED = frozenset({"cpu", "cpuacct", "memory", "devices", "pids"})
 """Without one of these a container cannot be held within limits, so nothing should be started."""
 
 
-def check_host(no_daemon: str) -> dict[str, object]:
-    """A report of the same shape as the daemon's, from what this process may see."""
-    daemon = _check("daemon", "degraded", no_daemon, "start it with `cgwarden serve`")
+def check_host(daemon: Check) -> dict[str, object]:
+    """The whole report: the daemon's own state as given, then what this process may see of the host."""
     checks = [daemon, _privilege(), *_hierarchies(), _pressure()]
     return {"ok": all(check["state"] != "missing" for check in checks), "checks": checks}
 
 
-def _check(name: str, state: str, detail: str, advice: str = "") -> Check:
+def make_check(name: str, state: str, detail: str, advice: str = "") -> Check:
+    """One line of the report; `state` is ok, degraded (works with less) or missing (does not work)."""
     return {"name": name, "state": state, "detail": detail, "advice": advice}
 
 
 def _privilege() -> Check:
     if os.geteuid() == 0:
-        return _check("privilege", "ok", "root")
+        return make_check("privilege", "ok", "root")
     advice = "`cgwarden serve` needs root; the other verbs only the socket"
-    return _check("privilege", "missing", f"uid {os.geteuid()}", advice)
+    return make_check("privilege", "missing", f"uid {os.geteuid()}", advice)
 
 
 def _hierarchies() -> list[Check]:
     try:
         found = cgroupfs.Hierarchies.read().report()
     except cgroupfs.NoCgroups as error:
-        return [_check("cgroups", "missing", str(error))]
+        return [make_check("cgroups", "missing", str(error))]
     return [_hierarchy(report) for report in found]
 
 
@@ -54,20 +54,20 @@ def _hierarchy(report: cgroupfs.HierarchyReport) -> Check:
     name = report.controller
     if report.mounted_at is None:
         if name not in COSTS:
-            return _check(name, "ok", "not mounted, and nothing here needs it")
+            return make_check(name, "ok", "not mounted, and nothing here needs it")
         state = "missing" if name in NEEDED else "degraded"
-        return _check(
+        return make_check(
             name, state, f"not mounted: {COSTS[name]}", f"mount -t cgroup -o {name} {name} DIR, at boot"
         )
     detail = f"{report.kind} at {report.mounted_at}"
     if report.missing:
-        return _check(name, "degraded", f"{detail}; this kernel lacks {', '.join(report.missing)}")
-    return _check(name, "ok", detail)
+        return make_check(name, "degraded", f"{detail}; this kernel lacks {', '.join(report.missing)}")
+    return make_check(name, "ok", detail)
 
 
 def _pressure() -> Check:
     offered = [name for name in ("cpu", "memory", "io") if Path("/proc/pressure", name).exists()]
     if len(offered) == 3:
-        return _check("pressure", "ok", "cpu, memory and io")
+        return make_check("pressure", "ok", "cpu, memory and io")
     detail = f"only {', '.join(offered) or 'none'}: policies see usage, but not who waits"
-    return _check("pressure", "degraded", detail, "boot with psi=1")
+    return make_check("pressure", "degraded", detail, "boot with psi=1")
