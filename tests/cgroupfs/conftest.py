@@ -1,0 +1,106 @@
+"""Trees for the tests of this layer: literals on a plain directory, a captured kernel, and the real one."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+import pytest
+
+from cgroupfs import Cgroup, ControlDir, Hierarchies
+from tests import trees
+
+CAPTURED = "hybrid-6.18"
+
+
+class Tree:
+    """Cgroup directories made of literals."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def make(self, directories: Mapping[str, Mapping[str, str]]) -> dict[str, ControlDir]:
+        """One directory per controller with the given files."""
+        for controller, files in directories.items():
+            directory = self.root / controller
+            directory.mkdir(parents=True)
+            for name, text in ({"cgroup.procs": ""} | dict(files)).items():
+                (directory / name).write_text(text)
+        return {controller: ControlDir.open(str(self.root / controller)) for controller in directories}
+
+    def text(self, path: str) -> str:
+        return (self.root / path).read_text()
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Tree:
+    return Tree(tmp_path)
+
+
+@pytest.fixture
+def captured(tmp_path: Path) -> Hierarchies:
+    """A working container of Linux 6.18 as plain files; reads are as real, writes refuse nothing."""
+    trees.unpack(CAPTURED, tmp_path)
+    return Hierarchies.read(str(tmp_path))
+
+
+@pytest.fixture
+def web(captured: Hierarchies) -> Cgroup:
+    return captured.cgroup("/cgwarden/web")
+
+
+@pytest.fixture(scope="session")
+def hierarchies() -> Hierarchies:
+    """The real kernel's."""
+    return Hierarchies.read()
+
+
+@pytest.fixture
+def parent(hierarchies: Hierarchies) -> Iterator[str]:
+    """A path of this test alone; all below it is gone afterwards."""
+    path = f"/cgwtest-{uuid.uuid4().hex[:8]}"
+    yield path
+    hierarchies.remove(path)
+
+
+@pytest.fixture
+def real(hierarchies: Hierarchies, parent: str) -> Cgroup:
+    """A new, empty cgroup of the real kernel."""
+    return hierarchies.create(f"{parent}/web")
+
+
+Start = Callable[..., subprocess.Popen[bytes]]
+
+
+@pytest.fixture
+def start() -> Iterator[Start]:
+    """Start `python -c CODE` inside a cgroup and wait for its line "ready"; killed and reaped afterwards."""
+    started: list[subprocess.Popen[bytes]] = []
+
+    def start_in(
+        cgroup: Cgroup, code: str = "print('ready', flush=True); input()"
+    ) -> subprocess.Popen[bytes]:
+        fds = cgroup.entry_fds()
+        enter = f"import os\nfor fd in {fds}: os.write(fd, b'0'); os.close(fd)\n"
+        process = subprocess.Popen(
+            [sys.executable, "-c", enter + code],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            pass_fds=fds,
+        )
+        started.append(process)
+        for fd in fds:
+            os.close(fd)
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"ready\n", process.stderr and process.stderr.read()
+        return process
+
+    yield start_in
+    for process in started:
+        process.kill()
+        process.communicate()
