@@ -31,7 +31,7 @@ VERBS = {
                 "--listen", value="ADDR:PORT", help="where the dashboard is served (a free port of 127.0.0.1)"
             ),
         ),
-        more="Needs root. Ctrl-C ends it and leaves nothing behind. A killed demo is cleaned up by the next.\n"
+        more="Needs root. Ctrl-C ends it and cleans up. What a killed demo left, the next removes.\n"
         "With --for: exit code 0 only where policies changed limits, read back from the kernel.",
     ),
 }

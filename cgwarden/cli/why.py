@@ -98,7 +98,7 @@ def describe(decision: Mapping[str, Any]) -> Iterator[str]:
     clock = str(decision.get("at", ""))[11:19]
     outcome = str(decision.get("outcome", ""))
     shown = paint(f"{outcome:10}", _COLOURS.get(outcome, ""))
-    yield f"{clock} {shown} {decision.get('reason') or _predicate(decision)}"
+    yield f"{clock} {shown} {decision.get('reason') or decision.get('verb', '')}"
     policy = decision.get("policy") or {}
     origin = (
         f"policy {policy['name']} ({policy.get('mode', '?')})"
@@ -106,6 +106,10 @@ def describe(decision: Mapping[str, Any]) -> Iterator[str]:
         else decision.get("owner")
     )
     yield _more("by", f"{origin}  {paint(str(decision.get('id', '')), 'dim')}")
+    if decision.get("field"):
+        yield _more("change", _change(decision))
+    if decision.get("formula"):
+        yield _more("formula", str(decision["formula"]))
     for item in decision.get("inputs") or ():
         yield _more("input", _input(item))
     for write in decision.get("writes") or ():
@@ -115,7 +119,11 @@ def describe(decision: Mapping[str, Any]) -> Iterator[str]:
     for candidate in decision.get("candidates") or ():
         if candidate.get("rejected"):
             yield _more("skipped", f"{candidate['name']}: {candidate['rejected']}")
-    if decision.get("verdict"):
+    if decision.get("overruled_by"):
+        yield _more("overruled", f"by {decision['overruled_by']}")
+    if decision.get("error"):
+        yield _more("error", str(decision["error"]))
+    if decision.get("verdict") not in (None, "pending"):
         yield _more("verdict", str(decision["verdict"]))
     if decision.get("lease_until"):
         yield _more("lease", f"until {decision['lease_until']}, then the baseline comes back")
@@ -125,11 +133,10 @@ def _more(word: str, text: str) -> str:
     return f"{'':9}{word:10} {text}"
 
 
-def _predicate(decision: Mapping[str, Any]) -> str:
-    predicate = decision.get("predicate") or {}
-    held = predicate.get("held_s")
-    text = str(predicate.get("leaf") or predicate.get("text") or "")
-    return text + (f" for {held:.1f} s" if isinstance(held, int | float) else "")
+def _change(decision: Mapping[str, Any]) -> str:
+    field = str(decision.get("field") or "")
+    before, wanted = (show_value(field, decision.get(key)) for key in ("before", "wanted"))
+    return f"{field} {before} -> {wanted}"
 
 
 def _input(item: Mapping[str, Any]) -> str:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import Any, Protocol
 
 import cgroupfs
 
 FREEZER = "freezer"
 APPLIED = "applied"
+COMMITTED = "committed"
 _PAGE_BYTES = 4096
 _CORES_SLACK = 2e-5
 
@@ -94,22 +96,37 @@ class Kernel:
         self._hierarchies.remove(f"/{self._parent}")
 
 
+def settled(decisions: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """The decisions up to the first whose write is still under way; the others are asked for again."""
+    return list(takewhile(lambda decision: decision.get("outcome") != COMMITTED, decisions))
+
+
 def read_actions(decisions: Iterable[Mapping[str, Any]], kernel: Eyes) -> Iterator[Action]:
     """The applied policy decisions among `decisions`, each beside what the kernel says now."""
     for decision in decisions:
-        policy, container = (decision.get("policy") or {}).get("name"), decision.get("target")
-        if not (policy and container and decision.get("writes")) or decision.get("outcome") != APPLIED:
+        policy = (decision.get("policy") or {}).get("name")
+        if not policy or decision.get("outcome") != APPLIED or not decision.get("writes"):
             continue
-        field = decision["field"]
+        container, field = decision["target"], decision["field"]
         yield Action(
             decision=decision["id"],
             policy=policy,
             container=container,
             field=field,
-            before=decision.get("before"),
-            after=decision.get("after"),
-            read_back=decision.get("read_back"),
+            before=decision["before"],
+            after=decision["wanted"],
+            read_back=_read_back(field, decision["wanted"], decision["writes"]),
             kernel=kernel.read(container, field),
             reason=decision.get("reason") or "",
             time=decision["at"],
         )
+
+
+def _read_back(field: str, wanted: object, writes: Sequence[Mapping[str, Any]]) -> object:
+    """What the daemon read back, as a value of the field where every file held what was written to it."""
+    if all(write["read_back"] == write["value"] for write in writes):
+        return wanted
+    texts = [f"{write['file']}={write['read_back']}" for write in writes]
+    if field.endswith("_bytes") and len(writes) == 1 and str(writes[0]["read_back"]).isdigit():
+        return int(writes[0]["read_back"])
+    return ", ".join(texts)

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from types import FrameType
 
 from cgwarden.client import Daemon, NoDaemon, Problem
-from cgwarden.demo.actions import Kernel, read_actions
+from cgwarden.demo.actions import Kernel, read_actions, settled
 from cgwarden.demo.child import Child
 from cgwarden.demo.place import CGROUP_PARENT, DemoRefused, Place
 from cgwarden.demo.report import Result
@@ -120,7 +120,7 @@ def _look(child: Child, kernel: Kernel, result: Result, after: int) -> int:
     """Take in new decisions and the newest usage; the last decision's number."""
     if child.ended():
         raise DemoRefused(f"the demo's daemon died: {child.last_words()}")
-    page = child.daemon.get("/api/v1/decisions", after=after, limit=_PAGE)["decisions"]
+    page = settled(child.daemon.get("/api/v1/decisions", after=after, limit=_PAGE)["decisions"])
     result.actions += read_actions(page, kernel)
     result.see(child.daemon.get("/api/v1/containers")["containers"])
     result.sweeps = child.daemon.get("/api/v1/host").get("tick") or 0

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from cgwarden.demo.actions import Action, read_actions, same
+from cgwarden.demo.actions import Action, read_actions, same, settled
 from cgwarden.demo.place import DemoRefused, Place
 from cgwarden.demo.report import Result, action_line
 from cgwarden.demo.workloads import read_specs
@@ -18,7 +18,7 @@ MIB = 1 << 20
 
 
 def action(**more: Any) -> Action:
-    stated = {
+    stated: dict[str, Any] = {
         "decision": "d-000001",
         "policy": "memory-headroom",
         "container": "leaker",
@@ -78,12 +78,22 @@ def test_only_what_a_policy_wrote_is_an_action(more: dict[str, object]) -> None:
         "target": "leaker",
         "field": "memory_max_bytes",
         "before": 96 * MIB,
-        "after": 120 * MIB,
-        "writes": [{"file": "limit"}],
+        "wanted": 120 * MIB,
+        "writes": [{"file": "limit", "value": "1", "read_back": "1"}],
     }
 
     assert len(list(read_actions([record], Eyes(120 * MIB)))) == 1
     assert list(read_actions([record | more], Eyes(120 * MIB))) == []
+
+
+def test_a_decision_under_way_and_those_after_it_are_asked_for_again() -> None:
+    decisions = [
+        {"seq": 1, "outcome": "applied"},
+        {"seq": 2, "outcome": "committed"},
+        {"seq": 3, "outcome": "applied"},
+    ]
+
+    assert [decision["seq"] for decision in settled(decisions)] == [1]
 
 
 def test_the_report_has_the_form_that_scripts_rely_on(tmp_path: Path) -> None:
