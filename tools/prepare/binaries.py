@@ -45,8 +45,8 @@ def fetch_helm(log: Path) -> None:
 
 
 def fetch_promtool(log: Path) -> None:
-    """promtool alone: Debian's prometheus package would start a service if it were installed."""
-    debian.extract("prometheus", "usr/bin/promtool", BIN / "promtool", log)
+    """promtool alone, which Debian 12 has in a package that would start a service if it were installed."""
+    debian.extract(("promtool", "prometheus"), "usr/bin/promtool", BIN / "promtool", log)
 
 
 def has_helm() -> bool:

@@ -1,11 +1,13 @@
 """Debian packages: installed only where they are missing, without recommendations, nothing started.
 
-None of the packages that we install brings a service. Where one program of a package that has a
-service is wanted (promtool), the package is unpacked into the checkout instead of being installed.
+Where one program of a package that has a service is wanted (promtool), the package is unpacked into the
+checkout instead of being installed; and what comes along with the others (dbus with a browser, say) is not
+started, since systemctl is told to leave the running system alone.
 """
 
 import os
 import shutil
+import subprocess
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,7 +16,7 @@ from typing import Final
 from tools.prepare.commands import call
 from tools.prepare.steps import STAMPS, SetupFailed
 
-_QUIET: Final = {"DEBIAN_FRONTEND": "noninteractive", "LC_ALL": "C.UTF-8"}
+_QUIET: Final = {"DEBIAN_FRONTEND": "noninteractive", "LC_ALL": "C.UTF-8", "SYSTEMD_OFFLINE": "1"}
 _LISTS: Final = STAMPS / "apt-lists"
 
 
@@ -27,9 +29,10 @@ def install(packages: Sequence[str], log: Path) -> None:
     call(["apt-get", "install", "-y", "-q", "--no-install-recommends", *packages], log, env=_QUIET)
 
 
-def extract(package: str, member: str, target: Path, log: Path) -> None:
-    """Put one file of a package at `target` without installing the package."""
+def extract(packages: Sequence[str], member: str, target: Path, log: Path) -> None:
+    """Put a file at `target` out of the first of `packages` that this release has, without installing it."""
     update_lists(log)
+    package = next((name for name in packages if _is_offered(name)), packages[-1])
     with tempfile.TemporaryDirectory(dir=STAMPS) as scratch:
         # root's downloads are given to the user _apt, who may not enter our directories.
         call(
@@ -40,6 +43,8 @@ def extract(package: str, member: str, target: Path, log: Path) -> None:
         )
         archive = next(Path(scratch).glob("*.deb"))
         call(["dpkg-deb", "-x", archive, Path(scratch, "root")], log)
+        if not Path(scratch, "root", member).is_file():
+            raise SetupFailed(f"Debian's {package} holds no {member} here: put it on PATH by hand")
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.move(Path(scratch, "root", member), target)
 
@@ -51,6 +56,11 @@ def update_lists(log: Path) -> None:
     if os.geteuid() == 0:
         call(["apt-get", "update", "-q"], log, env=_QUIET)
     _LISTS.write_text(str(os.getpid()))
+
+
+def _is_offered(package: str) -> bool:
+    found = subprocess.run(["apt-cache", "show", package], capture_output=True, check=False)
+    return found.returncode == 0
 
 
 def _require_root(packages: Sequence[str]) -> None:
