@@ -3,8 +3,9 @@
 `create_app(services)` makes the application, `sockets` binds where it listens, `server.serve` runs it there.
 """
 
-from web.access import Access, Scope
+from web.access import Access
 from web.app import create_app
 from web.parts import Services
+from web.scopes import Scope
 
 __all__ = ["Access", "Scope", "Services", "create_app"]

@@ -1,4 +1,4 @@
-"""Who may do what: every route declares a scope, and one dependency checks it against the peer, token or cookie."""
+"""Who may do what: every route declares a scope, and one dependency checks peer, token or cookie for it."""
 
 import grp
 import pwd

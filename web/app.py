@@ -68,7 +68,7 @@ class Application(FastAPI):
 def create_app(services: Services, *, ui: Dashboard | None = None, cadvisor_names: bool = True) -> FastAPI:
     """The web application on top of `services`.
 
-    Raises RouteWithoutScope if a route does not say who may call it, here or, for later additions, at start-up.
+    Raises RouteWithoutScope if a route does not say who may call it, here or, for additions, at start-up.
     """
     app = Application(
         title="cgwarden",

@@ -1,11 +1,12 @@
 """Request bodies: strict JSON objects, and typed fields out of them, without a model class per route.
 
-Strict means: UTF-8, finite numbers, no key twice, no lone surrogates, no key that nobody reads; each refusal names its
-place by a JSON pointer. The size is capped where the bytes arrive, in `server`.
+Strict means: UTF-8, finite numbers, no key twice, no lone surrogates, no key that nobody reads; each refusal
+names its place by a JSON pointer. The size is capped where the bytes arrive, in `server`.
 """
 
 import json
 import math
+from collections import Counter
 from typing import Any, Final
 
 from starlette.requests import Request
@@ -49,7 +50,7 @@ def parse_object(body: bytes) -> dict[str, Any]:
 
 
 class Fields:
-    """One JSON object being read: each accessor takes a key, and `finish` refuses the keys that nobody took."""
+    """One JSON object being read: each accessor takes a key, and `finish` refuses keys that nobody took."""
 
     def __init__(self, body: dict[str, Any]) -> None:
         self._body = body
@@ -157,8 +158,8 @@ def _refuse_constant(text: str) -> float:
 def _without_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) != len(pairs):
-        seen: set[str] = set()
-        doubled = next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]
+        count = Counter(key for key, _ in pairs)
+        doubled = count.most_common(1)[0][0]
         raise ValueError(f"the key {doubled[:40]!r} stands twice in one object")
     return found
 

@@ -1,9 +1,9 @@
-"""cAdvisor's `container_*` families, as far as they can be filled rightly; whatever this kernel does not tell is absent.
+"""cAdvisor's `container_*` families where they can be filled rightly; what a kernel does not tell is absent.
 
-Under its names its meanings hold: 0 is "no limit" in the `spec` families, `waiting` is PSI's some and `stalled` its
-full, and a quota's counters exist only where there is or was a quota. Left out although it would be easy:
-`spec_memory_swap_limit_bytes` (with or without memory, depending on the host), `scope="container"` of memory failures
-(the counters are those of the whole subtree).
+Under its names its meanings hold: 0 is "no limit" in the `spec` families, `waiting` is PSI's some and
+`stalled` its full, and a quota's counters exist only where there is or was a quota. Left out although it
+would be easy: `spec_memory_swap_limit_bytes` (with or without memory, depending on the host),
+`scope="container"` of memory failures (the counters are those of the whole subtree).
 """
 
 from collections.abc import Callable, Iterable, Iterator

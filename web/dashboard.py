@@ -1,4 +1,4 @@
-"""The built dashboard, held in memory: only files that were found at the start can be asked for, so no path is walked."""
+"""The built dashboard, held in memory: only what was found at the start can be asked for."""
 
 import hashlib
 import mimetypes
@@ -26,7 +26,7 @@ _PLAIN_PAGE: Final = b"""<!doctype html>
 <meta name="color-scheme" content="light dark"><title>cgwarden</title>
 <h1>cgwarden is running, without its dashboard</h1>
 <p>The dashboard has not been built: run <code>make ui</code>, then start the daemon again.
-<p>The API is at <code>/api/v1</code>, metrics are at <code>/metrics</code>, and the command line works as ever.
+<p>The API is at <code>/api/v1</code>, metrics are at <code>/metrics</code>; the command line works as ever.
 </html>
 """
 
@@ -62,7 +62,7 @@ class Dashboard:
 
 
 def read_assets(directory: Path) -> dict[str, Asset]:
-    """Every regular file below `directory`, pre-compressed `.gz` twins beside it; the plain page where there is none."""
+    """Every regular file below `directory`, with its `.gz` twin; the plain page where there is none."""
     plain = {"index.html": _asset(_PLAIN_PAGE, None, "index.html")}
     files = {path: path.read_bytes() for path in _regular_files(directory)}
     found = {

@@ -1,4 +1,4 @@
-"""The OpenAPI document: schemas written by hand, since answers are not built from model classes, and each route's scope."""
+"""The OpenAPI document: hand-written schemas, since no model class builds the answers, and routes' scopes."""
 
 from collections.abc import Callable
 from typing import Any, Final

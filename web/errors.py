@@ -1,18 +1,18 @@
-"""The whole mapping from errors of the other parts to problems, in one table, and the handlers that use it."""
+"""The whole mapping from the other parts' errors to problems, in one table, and the handlers that use it."""
 
 import logging
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Any, Final
 
-import cgroupfs
-from enforcer import errors as enforcing
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from launcher import errors as launching
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
+import cgroupfs
+from enforcer import errors as enforcing
+from launcher import errors as launching
 from monitor import UnknownMetric
 from web.problems import INTERNAL, INVALID, TIMEOUT, Kind, Problem, answer, at, of_status
 

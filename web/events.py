@@ -31,7 +31,7 @@ async def list_events(
     accept: Annotated[str, Header()] = "",
     last_event_id: Annotated[str | None, Header()] = None,
 ) -> Response:
-    """Events after an id, oldest first; without `after`, the newest ones. `Accept: text/event-stream` follows."""
+    """Events after an id, oldest first; without one the newest. `Accept: text/event-stream` follows."""
     services, threads = parts_of(request)
     types = None if type is None else [word for word in type.split(",") if word]
     if "text/event-stream" in accept:

@@ -1,4 +1,4 @@
-"""Run a program inside a running container: its output as JSON lines while it runs, its exit code as the last one."""
+"""Run a program in a running container: its output as JSON lines as it comes, its exit code as the last."""
 
 import base64
 from typing import Final

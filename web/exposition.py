@@ -1,7 +1,10 @@
-"""The text that Prometheus reads, written by hand: an order of magnitude faster than the client library's own."""
+"""The text that Prometheus reads, written by hand: ten times as fast as the client library's own."""
 
 from collections.abc import Iterable
-from typing import Final
+from typing import Final, TypeAlias
+
+Samples: TypeAlias = Iterable[tuple[str, float | int | str]]
+"""Each a label string (`name="value",...`, or empty) and a value, which as text may also be `+Inf`."""
 
 _ESCAPES: Final = str.maketrans({"\\": r"\\", '"': r"\"", "\n": r"\n"})
 
@@ -12,9 +15,9 @@ class Page:
     def __init__(self) -> None:
         self._lines: list[str] = []
 
-    def family(self, name: str, kind: str, about: str, samples: Iterable[tuple[str, float | int]]) -> None:
-        """Add one family; each sample is its label string (empty, or without the braces) and its value."""
-        lines = [f"{name}{{{labels}}} {number(value)}" for labels, value in samples]
+    def family(self, name: str, kind: str, about: str, samples: Samples) -> None:
+        """Add one family."""
+        lines = [f"{name}{{{labels}}} {value}" if labels else f"{name} {value}" for labels, value in samples]
         if lines:
             self._lines += (f"# HELP {name} {about}", f"# TYPE {name} {kind}")
             self._lines += lines
@@ -34,13 +37,6 @@ class Page:
     def encode(self) -> bytes:
         """The page as it is sent."""
         return "\n".join([*self._lines, ""]).encode("utf-8", "backslashreplace")
-
-
-def number(value: float | int) -> str:
-    """A value as Prometheus reads it: whole numbers whole, floats exact."""
-    if value in (float("inf"), float("-inf")):
-        return "+Inf" if value > 0 else "-Inf"
-    return repr(value)
 
 
 def label_text(**labels: str) -> str:

@@ -1,12 +1,12 @@
-"""Answers that flow out of a blocking iterator (logs, exec): they end with the client, the iterator, or the daemon.
+"""Answers that flow out of a blocking iterator (logs, exec): they end with the client, it, or the daemon.
 
-A thread of its own walks the iterator from its first item to its last, so that whatever it holds open is closed there,
-and hands over through a short queue, so that a slow client slows the source and not our memory.
+A thread of its own walks the iterator from its first item to its last, so that whatever it holds open is
+closed there, and hands over through a short queue, so that a slow client slows the source and not our memory.
 """
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from itertools import islice
 from typing import Final, Generic, TypeVar
 
@@ -88,11 +88,13 @@ def flowing(
     return StreamingResponse(pieces(), headers=headers, media_type=media_type)
 
 
-async def _until(closing: asyncio.Event, take: Callable[[], object]) -> AsyncIterator[bytes]:
+async def _until(
+    closing: asyncio.Event, take: Callable[[], Coroutine[None, None, bytes | None]]
+) -> AsyncIterator[bytes]:
     ended = asyncio.ensure_future(closing.wait())
     try:
         while True:
-            coming = asyncio.ensure_future(take())  # type: ignore[arg-type]
+            coming = asyncio.ensure_future(take())
             await asyncio.wait({coming, ended}, return_when=asyncio.FIRST_COMPLETED)
             piece = coming.result() if coming.done() else None
             coming.cancel()

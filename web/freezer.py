@@ -27,7 +27,7 @@ router = APIRouter(tags=["containers"])
     openapi_extra=takes("FreezeWish", required=False),
 )
 async def freeze_container(request: Request, name: Name) -> Response:
-    """Hold the container frozen, until a thaw or the end of the lease; on the time-out it is thawed again (504)."""
+    """Hold the container frozen until a thaw or the lease's end; on the time-out it is thawed again (504)."""
     services, threads = parts_of(request)
     fields = Fields(await read_object(request))
     reason = fields.text("reason")

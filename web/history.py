@@ -1,4 +1,4 @@
-"""The last minutes as columns for charts: minimum, average and maximum per point, limits as series, events as marks."""
+"""The last minutes as columns for charts: min, average and max per point, limits as series, events."""
 
 from typing import Annotated, Any, Final
 

@@ -1,4 +1,4 @@
-"""The host: totals of the last sweep, the hierarchies that serve each controller, and what is missing (doctor)."""
+"""The host: totals of the last sweep, which hierarchy serves which controller, what is missing (doctor)."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""The edge of the application: host names, foreign web sites, security headers, request ids and a count of answers.
+"""The edge of the application: host names, foreign web sites, security headers, request ids, a count.
 
 It wraps everything, the framework's own error pages included, so that no answer can go around it.
 """

@@ -1,4 +1,4 @@
-"""Limits of a running container: read from the kernel with their owners, changed by merge patch, guarded by ETag."""
+"""Limits of a running container: read with their owners, changed by merge patch, guarded by ETag."""
 
 import hashlib
 from collections.abc import Mapping
@@ -77,7 +77,7 @@ def require_revision(services: Services, name: str, if_match: str | None) -> Non
 
 
 def revision_of(fields: Mapping[str, Mapping[str, Any]]) -> str:
-    """A short name of exactly these values, owners and leases: it changes whenever one of them does, drift included."""
+    """A short name of exactly these values, owners and leases; it changes with any of them, by drift too."""
     return hashlib.sha256(encode(to_wire(dict(sorted(fields.items()))))).hexdigest()[:16]
 
 

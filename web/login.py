@@ -68,7 +68,7 @@ async def who_am_i(request: Request) -> Response:
     openapi_extra=takes("ScopeWish", required=False),
 )
 async def create_login_code(request: Request) -> Response:
-    """A link that opens the dashboard once, within a minute. The code stands behind #, which no server ever sees."""
+    """A link that opens the dashboard once, within a minute; behind #, the code reaches no log."""
     services, _ = parts_of(request)
     fields = Fields(await read_object(request))
     scope = _scope(fields.text("scope"), default=Scope.OPERATE)

@@ -1,4 +1,4 @@
-"""One-time log-in codes and the cookies they are traded for; both live in memory only and end with the daemon."""
+"""One-time log-in codes and the cookies they are traded for; both live in memory and end with the daemon."""
 
 import hashlib
 import secrets

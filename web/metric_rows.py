@@ -1,4 +1,4 @@
-"""One row per container for /metrics: what the sweep saw, with label strings that are made once per container."""
+"""One row per container for /metrics: what the sweep saw, with label strings made once per container."""
 
 import datetime
 import os
@@ -26,7 +26,7 @@ class ContainerLabels:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A container in one sweep. `gone` rows are tombstones: only what must outlive a container is told of them."""
+    """A container in one sweep. `gone` rows are tombstones: only what must outlive it is told of them."""
 
     labels: ContainerLabels
     sample: Sample

@@ -1,4 +1,4 @@
-"""The container families of /metrics: ours, and cAdvisor's names beside them or, by configuration, our spelling of them."""
+"""The container families of /metrics: ours, and cAdvisor's by its own names or under our prefix."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import fields
@@ -65,12 +65,20 @@ def _states(rows: Sequence[Row]) -> Iterator[tuple[str, int]]:
             yield f'{row.labels.own},state="{state}"', int(state == present)
 
 
-def _limits(rows: Sequence[Row]) -> Iterator[tuple[str, float | int]]:
+def _limits(rows: Sequence[Row]) -> Iterator[tuple[str, float | int | str]]:
     for row in rows:
-        wished = {} if row.container is None else row.container.spec.limits
         for field in _LIMITS:
-            for source, value in (("kernel", getattr(row.limits, field)), ("spec", wished.get(field))):
-                if value == "max" or value is UNLIMITED:
-                    value = float("inf")
-                if isinstance(value, int | float):
-                    yield f'{row.labels.own},resource="{field}",source="{source}"', value
+            value = limit_value(getattr(row.limits, field))
+            if value is not None:
+                yield f'{row.labels.own},resource="{field}",source="kernel"', value
+        for field, wish in {} if row.container is None else row.container.spec.limits.items():
+            value = limit_value(wish)
+            if value is not None:
+                yield f'{row.labels.own},resource="{field}",source="spec"', value
+
+
+def limit_value(limit: object) -> float | int | str | None:
+    """A limit as a sample's value; None for what is no number (absent, a CPU list, a device table)."""
+    if limit is UNLIMITED or limit == "max":
+        return "+Inf"
+    return limit if isinstance(limit, int | float) else None

@@ -1,11 +1,11 @@
-"""The host's families of /metrics: cAdvisor's `machine_*` as far as they are known, and the host's use under our names."""
+"""The host's families of /metrics: cAdvisor's `machine_*` as far as known, and its use under our names."""
 
 from pathlib import Path
 from typing import Final
 
 import psutil
 
-from monitor import HostUsage
+from monitor import HOST_METRICS, HostUsage
 from web.exposition import Page, label_text
 
 _IDENTITY: Final = {
@@ -13,7 +13,10 @@ _IDENTITY: Final = {
     "system_uuid": "/sys/class/dmi/id/product_uuid",
     "boot_id": "/proc/sys/kernel/random/boot_id",
 }
-_NOT_GAUGES: Final = ("pressure", "nodes")
+# Rates are left to Prometheus, which makes them from counters; sizes stand in the machine families.
+_SHOWN: Final = tuple(
+    name for name in HOST_METRICS if not name.endswith(("_per_sec", "_total", "total_bytes"))
+)
 
 
 def write_host(page: Page, host: HostUsage) -> None:
@@ -29,9 +32,8 @@ def write_host(page: Page, host: HostUsage) -> None:
         "Memory of a NUMA node.",
         [(f'{machine},node_id="{node.node}"', node.memory_total_bytes) for node in host.nodes],
     )
-    for name in HostUsage._fields:
-        if name not in _NOT_GAUGES:
-            page.gauge(f"cgwarden_host_{name}", "As in GET /api/v1/host.", getattr(host, name))
+    for name in _SHOWN:
+        page.gauge(f"cgwarden_host_{name}", "As in GET /api/v1/host.", getattr(host, name))
 
 
 def read_identity(path: str) -> str:

@@ -1,4 +1,4 @@
-"""Container names in addresses: whatever cannot be a name is an unknown container, and goes no further than this."""
+"""Container names in addresses: what cannot be a name is an unknown container, and goes no further."""
 
 import re
 from typing import Annotated, Final, TypeAlias

@@ -1,4 +1,4 @@
-"""What the web side asks of the other parts, as protocols, so that each can be replaced by a plain object in a test."""
+"""What the web side asks of the other parts, as protocols, so that a test can pass plain objects instead."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field

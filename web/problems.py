@@ -1,4 +1,4 @@
-"""RFC 9457 problem documents: one table from errors to slugs and statuses, and the only place that answers with one.
+"""RFC 9457 problem documents: the kinds, the errors that carry one, and the one place that answers with them.
 
 Imported by the modules that raise; the table of the other parts' errors stands in `errors`.
 """

@@ -1,4 +1,4 @@
-"""The processes of one container, as `ps` would show them; what a process writes into its own title is only text."""
+"""The processes of one container, as `ps` shows them; what a process writes into its title is only text."""
 
 from typing import Any
 

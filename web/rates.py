@@ -9,7 +9,7 @@ _KEYS_MAX: Final = 1024
 
 
 class Rate:
-    """A token bucket per key: `count` attempts in `per_sec` seconds, refilled evenly; the oldest keys are forgotten."""
+    """A token bucket per key: `count` attempts in `per_sec` seconds; the oldest keys are forgotten."""
 
     def __init__(self, count: int, per_sec: float, clock: Callable[[], float] = time.monotonic) -> None:
         self._count = float(count)

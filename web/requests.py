@@ -1,6 +1,7 @@
-"""Which HTTP requests are taken at all: an h11 connection that refuses what is ambiguous, before any route sees it.
+"""Which HTTP requests are taken at all: an h11 connection that refuses whatever is ambiguous.
 
-Two readers of an ambiguous request may see two different requests (request smuggling), so there is no kind reading here.
+Two readers of an ambiguous request may see two different requests (smuggling), so nothing is read kindly
+here.
 """
 
 from dataclasses import dataclass

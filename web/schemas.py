@@ -1,4 +1,4 @@
-"""The shapes of the API's documents, as JSON schemas; metrics and limits take their fields from the types themselves."""
+"""The shapes of the API's documents as JSON schemas; metrics and limits take their fields from the types."""
 
 import dataclasses
 from typing import Any, Final

@@ -1,7 +1,8 @@
-"""uvicorn with what it lacks: deadlines for receiving and sending, caps, strict requests, and unix peers by name.
+"""uvicorn with what it lacks: deadlines for receiving and sending, caps, strict requests, unix peers by name.
 
-Stock uvicorn waits for ever for a request that drips in, or for a client that never reads; middleware comes too late for
-both. So its h11 protocol is subclassed here, and its server, so that streams end before connections are waited for.
+Stock uvicorn waits for ever for a request that drips in, or for a client that never reads; middleware comes
+too late for both. So its h11 protocol is subclassed here, and its server, so that streams end before
+connections are waited for.
 """
 
 import asyncio
@@ -12,7 +13,7 @@ import struct
 import threading
 from collections import Counter
 from collections.abc import Callable, Generator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import h11
@@ -39,7 +40,7 @@ class ServerLimits:
     send_sec: float = 30.0
     connections: int = 3000
     connections_per_peer: int = 1200
-    request: RequestLimits = RequestLimits()
+    request: RequestLimits = field(default_factory=RequestLimits)
 
 
 class BoundedProtocol(H11Protocol):

@@ -1,4 +1,4 @@
-"""The listening sockets, bound by us: uvicorn's own unix sockets would be open to everyone for a moment, and after it."""
+"""The listening sockets, bound by us: a unix socket that uvicorn binds is open to everyone on the host."""
 
 import grp
 import os
@@ -19,8 +19,8 @@ class CannotListen(Exception):
 def bind_unix(path: str, group: str | None = None) -> socket.socket:
     """Bind `path` as a socket that only root and `group` can open, at every instant.
 
-    The directory is made, or set to, mode 0750 and given to the group too. A socket left by a dead daemon is replaced
-    (the caller holds the directory's lock); anything else in its place, a symlink above all, is refused.
+    The directory is made, or set to, mode 0750 and given to the group too. A socket left by a dead daemon is
+    replaced (the caller holds the directory's lock); anything else in its place, a symlink too, is refused.
     """
     gid = _group_id(group)
     directory = os.path.dirname(path)
@@ -44,13 +44,13 @@ def bind_unix(path: str, group: str | None = None) -> socket.socket:
 def bind_tcp(address: str, *, allow_plain_http: bool = False) -> socket.socket:
     """Bind `HOST:PORT` (`[::1]:9380` for IPv6; port 0 lets the kernel choose).
 
-    Raises CannotListen for an address that is malformed, taken, or, unless that is allowed, reachable from other
-    machines: there is no TLS yet, and a bearer token must not cross a network in clear text.
+    Raises CannotListen for an address that is malformed, taken, or, unless that is allowed, reachable from
+    other machines: there is no TLS yet, and a bearer token must not cross a network in clear text.
     """
     host, port = parse_address(address)
     if not allow_plain_http and not is_loopback(host):
         raise CannotListen(
-            f"cannot listen on {address}: without TLS only loopback addresses are served; put a TLS proxy in front"
+            f"cannot listen on {address}: without TLS only loopback is served; put a TLS proxy in front"
         )
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
@@ -95,8 +95,8 @@ def local_address(listener: socket.socket) -> str:
 
 
 def _bind_under_umask(listener: socket.socket, path: str) -> None:
-    # The mode is right from the first instant; a chmod after bind() would leave a gap. The umask belongs to the whole
-    # process, so sockets are bound before any thread starts to make files.
+    # The mode is right from the first instant; a chmod after bind() would leave a gap. The umask belongs to
+    # the whole process, so sockets are bound before any thread starts to make files.
     before = os.umask(_UMASK)
     try:
         listener.bind(path)

@@ -1,8 +1,8 @@
-"""Live streams (SSE): each frame is encoded once and shared, each client has a bounded queue, and all end at shutdown.
+"""Live streams (SSE): frames are encoded once and shared, queues are bounded, and all end at shutdown.
 
-Usage frames follow the sweeps and carry no id; event frames carry the event's id, so that `Last-Event-ID` replays what a
-client missed. A client that falls behind loses its oldest frames and is told so (`event: gap`); one that never reads is
-cut by the server's send deadline.
+Usage frames follow the sweeps and carry no id; event frames carry the event's id, so that `Last-Event-ID`
+replays what a client missed. A client that falls behind loses its oldest frames and is told so (`event:
+gap`); one that never reads is cut by the server's send deadline.
 """
 
 import asyncio

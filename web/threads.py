@@ -1,4 +1,4 @@
-"""Blocking calls in threads, in three lanes, so that people who wait never use up the threads of those who act."""
+"""Blocking calls in threads, in three lanes, so that those who wait do not hold up those who act."""
 
 import asyncio
 import threading
@@ -57,7 +57,7 @@ class Threads:
             result, error = None, None
             try:
                 result = call(*args, **kwargs)
-            except BaseException as raised:  # noqa: BLE001 - handed to the one who waits, as every executor does
+            except BaseException as raised:  # noqa: BLE001 - handed to whoever waits, as every executor does
                 error = raised
             if not loop.is_closed():
                 loop.call_soon_threadsafe(settle, result, error)

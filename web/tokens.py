@@ -1,4 +1,4 @@
-"""Bearer tokens: `cgw_<id>_<secret>`, kept as SHA-256 in one file, compared in constant time, with an expiry."""
+"""Bearer tokens: `cgw_<id>_<secret>`, kept as SHA-256 in one file, compared in constant time, with expiry."""
 
 import hashlib
 import hmac

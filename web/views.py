@@ -1,5 +1,6 @@
 """The documents of the API that more than one route or stream sends: containers, the host, limits."""
 
+import os
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -45,7 +46,7 @@ def containers_frame(services: Services, snapshot: Snapshot) -> dict[str, Any]:
 def host_frame(snapshot: Snapshot) -> dict[str, Any]:
     """The host's totals of one sweep."""
     usage: dict[str, Any] = to_wire(snapshot.host)
-    return _stamp(snapshot) | usage
+    return _stamp(snapshot) | {"hostname": os.uname().nodename} | usage
 
 
 def inspect_view(services: Services, container: Container) -> dict[str, Any]:

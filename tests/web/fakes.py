@@ -1,0 +1,326 @@
+"""Plain stand-ins for the parts below `web`: containers and limits in dicts, numbers that a test chose."""
+
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, cast
+
+from cgroupfs import (
+    UNLIMITED,
+    Cgroup,
+    CpuStat,
+    DeviceIo,
+    InterfaceCounters,
+    IoStat,
+    Limits,
+    MemoryStat,
+    PidsStat,
+    PressureStat,
+    Psi,
+    SlowStats,
+)
+from enforcer.errors import BadWish, BelowUsage, OwnerConflict, UnknownTarget
+from enforcer.outcomes import FreezeOutcome, LimitOutcome, WriteRecord
+from launcher import Container, ContainerSpec, LogLine
+from launcher.errors import CommandNotFound, NameTaken, NotRunning, StillRunning, UnknownContainer
+from monitor import (
+    HOST_METRICS,
+    METRICS,
+    History,
+    HostUsage,
+    Observation,
+    Sample,
+    Snapshot,
+    SweepCost,
+    Tombstone,
+    Totals,
+    Usage,
+)
+from monitor.host import metric_values
+
+START = 1_790_000_000.0
+IN_USE_BYTES = 20_000_000
+
+
+@dataclass
+class FakeCgroup:
+    """One container's cgroup, with limits that the test's enforcer changes."""
+
+    path: str
+    inode: int
+    fields: dict[str, Any]
+    frozen: bool = False
+    pids: tuple[int, ...] = ()
+
+    def paths(self) -> dict[str, str]:
+        return {"memory": f"/sys/fs/cgroup/memory{self.path}"}
+
+    def read_limits(self) -> Limits:
+        return make_limits(**self.fields)
+
+    def read_freezer(self) -> str:
+        return "frozen" if self.frozen else "thawed"
+
+    def procs(self) -> list[int]:
+        return list(self.pids)
+
+
+class FakeExec:
+    """A program that says what it was asked to run, and ends with 7; `hangs` ends when it is killed."""
+
+    def __init__(self, command: Sequence[str]) -> None:
+        self.exit_code: int | None = None
+        self.killed = threading.Event()
+        self._command = command
+
+    def __iter__(self) -> Iterator[tuple[str, bytes]]:
+        yield "stdout", " ".join(self._command).encode() + b"\xff"
+        if self._command[0] == "hangs":
+            self.killed.wait(30)
+        self.exit_code = 7
+
+    def kill(self) -> None:
+        self.killed.set()
+
+
+class FakeLauncher:
+    """Containers that exist because the test says so."""
+
+    def __init__(self) -> None:
+        self.known: dict[str, Container] = {}
+        self.cgroups: dict[str, FakeCgroup] = {}
+        self.ended: dict[str, threading.Event] = {}
+        self.lines: list[LogLine] = []
+        self.sessions: list[FakeExec] = []
+        self.signals: list[tuple[str, int]] = []
+
+    def add(self, name: str, **wanted: Any) -> Container:
+        wire = {"name": name, "rootfs": "/srv/root", "command": ["sleep", "100"], **wanted}
+        return self.run(ContainerSpec.from_wire(wire))
+
+    def run(self, spec: ContainerSpec) -> Container:
+        if spec.name in self.known:
+            raise NameTaken(spec.name)
+        if spec.command[0] == "absent":
+            raise CommandNotFound("absent")
+        fields = {"memory_max_bytes": UNLIMITED, "pids_max": UNLIMITED, **spec.limits}
+        cgroup = FakeCgroup(f"/cgwarden/{spec.name}", 1000 + len(self.cgroups), fields)
+        container = Container(
+            spec=spec,
+            state="running",
+            pid=4242,
+            created_at="2026-11-24T04:00:00.000Z",
+            started_at="2026-11-24T04:00:00.250Z",
+            cgroup=cast(Cgroup, cgroup),
+        )
+        self.known[spec.name], self.cgroups[spec.name] = container, cgroup
+        self.ended[spec.name] = threading.Event()
+        return container
+
+    def describe(self, spec: ContainerSpec) -> list[str]:
+        return [f"make the cgroup of {spec.name}", f"run {spec.command[0]}"]
+
+    def get(self, name: str) -> Container:
+        if name not in self.known:
+            raise UnknownContainer(name)
+        return self.known[name]
+
+    def containers(self) -> tuple[Container, ...]:
+        return tuple(self.known.values())
+
+    def end(self, name: str, code: int = 0) -> None:
+        self.known[name] = replace(self.get(name), state="exited", exit_code=code, cgroup=None)
+        self.ended[name].set()
+
+    def stop(self, name: str, timeout_sec: float | None = None) -> bool:
+        was_running = self.get(name).state == "running"
+        if was_running:
+            self.end(name, 143)
+        return was_running
+
+    def kill(self, name: str, signal: int) -> None:
+        if self.get(name).state != "running":
+            raise NotRunning(name, "exited")
+        self.signals.append((name, signal))
+
+    def remove(self, name: str, *, force: bool = False) -> None:
+        if self.get(name).state == "running" and not force:
+            raise StillRunning(name)
+        del self.known[name]
+
+    def wait(self, name: str, timeout_sec: float | None = None) -> int | None:
+        self.get(name)
+        return self.known[name].exit_code if self.ended[name].wait(timeout_sec) else None
+
+    def exec(
+        self,
+        name: str,
+        command: Sequence[str],
+        *,
+        env: Mapping[str, str] | None = None,
+        workdir: str | None = None,
+        user: str | None = None,
+    ) -> FakeExec:
+        self.get(name)
+        if command[0] == "absent":
+            raise CommandNotFound("absent")
+        self.sessions.append(FakeExec(command))
+        return self.sessions[-1]
+
+    def read_log(
+        self, name: str, *, tail: int | None = None, follow: bool = False, since: str | None = None
+    ) -> Iterator[LogLine]:
+        yield from self.lines[-tail:] if tail is not None else self.lines
+        if follow:
+            self.ended[name].wait(30)
+
+
+@dataclass
+class FakeEnforcer:
+    """Limits and holders in dicts, with one owner who defends a field."""
+
+    launcher: FakeLauncher
+    held: dict[str, str] = field(default_factory=dict)
+    holding: dict[str, list[str]] = field(default_factory=dict)
+    calls: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+
+    def set_limits(self, name: str, wanted: Mapping[str, object], **options: Any) -> LimitOutcome:
+        self.calls.append((name, {"wanted": dict(wanted), **options}))
+        fields = self._fields(name)
+        for key, value in wanted.items():
+            self._check(key, value, force=options["force"])
+        writes = [
+            WriteRecord(
+                "memory", key, str(fields.get(key)), str(value), None if options["dry_run"] else str(value)
+            )
+            for key, value in wanted.items()
+        ]
+        if options["dry_run"]:
+            return LimitOutcome(False, "planned", None, writes, "r")
+        changed = any(fields.get(key) != value for key, value in wanted.items())
+        fields.update(wanted)
+        return LimitOutcome(changed, "applied" if changed else "unchanged", "d-1", writes, "r")
+
+    def limits(self, name: str) -> dict[str, dict[str, Any]]:
+        return {
+            key: {"value": value, "owner": self.held.get(key), "baseline": None, "expires_at": None}
+            for key, value in self._fields(name).items()
+        }
+
+    def freeze(self, name: str, **options: Any) -> FreezeOutcome:
+        self.calls.append((name, options))
+        self._fields(name)
+        cgroup = self.launcher.cgroups[name]
+        changed, cgroup.frozen = not cgroup.frozen, True
+        holders = self.holding.setdefault(name, [])
+        if options["owner"] not in holders:
+            holders.append(options["owner"])
+        return FreezeOutcome(changed, "frozen", tuple(holders), "d-2")
+
+    def thaw(self, name: str, **options: Any) -> FreezeOutcome:
+        self._fields(name)
+        cgroup = self.launcher.cgroups[name]
+        changed, cgroup.frozen = cgroup.frozen, False
+        self.holding[name] = []
+        return FreezeOutcome(changed, "running", (), "d-3")
+
+    def holders(self, name: str) -> list[str]:
+        return self.holding.get(name, [])
+
+    def decisions(
+        self, container: str | None = None, after: int = 0, limit: int = 100
+    ) -> list[dict[str, Any]]:
+        return [{"id": "d-1", "container": container}]
+
+    def decision(self, id: str) -> dict[str, Any]:
+        return {"id": id}
+
+    def policies(self) -> list[dict[str, Any]]:
+        return [{"name": "headroom", "mode": "observe"}]
+
+    def _fields(self, name: str) -> dict[str, Any]:
+        if name not in self.launcher.known:
+            raise UnknownTarget(name)
+        return self.launcher.cgroups[name].fields
+
+    def _check(self, key: str, value: object, *, force: bool) -> None:
+        if key not in Limits.__dataclass_fields__:
+            raise BadWish(key, "is not a limit")
+        if value != "max" and (isinstance(value, bool) or not isinstance(value, int | float)):
+            raise BadWish(key, "must be a number")
+        if key in self.held and not force:
+            raise OwnerConflict(key, self.held[key], "14:30Z")
+        if key == "memory_max_bytes" and isinstance(value, int) and value < IN_USE_BYTES and not force:
+            raise BelowUsage(key, value, IN_USE_BYTES)
+
+
+class FakeMonitor:
+    """Sweeps that the test takes by hand."""
+
+    def __init__(self, launcher: FakeLauncher) -> None:
+        self.history = History(METRICS, HOST_METRICS, ticks=60)
+        self.tombs: dict[str, Tombstone] = {}
+        self._launcher = launcher
+        self._latest: Snapshot | None = None
+
+    def latest(self) -> Snapshot | None:
+        return self._latest
+
+    def totals(self) -> Totals:
+        return Totals(3, 1, 0.5, 0.25, {"gone": 2})
+
+    def tombstones(self) -> Mapping[str, Tombstone]:
+        return self.tombs
+
+    def sweep(self) -> Snapshot:
+        """See all running containers, one second after the sweep before."""
+        tick = 0 if self._latest is None else self._latest.tick + 1
+        taken_at = time.monotonic()
+        seen = {
+            name: make_observation(name, cgroup, taken_at + tick)
+            for name, cgroup in self._launcher.cgroups.items()
+            if self._launcher.known.get(name) and self._launcher.known[name].state == "running"
+        }
+        cost = SweepCost(0.001, 0.0005, 10)
+        self._latest = Snapshot(tick, taken_at + tick, START + tick, make_host(), seen, cost)
+        rows = {name: one.usage for name, one in seen.items()}
+        self.history.append(taken_at + tick, START + tick, metric_values(make_host()), rows)
+        return self._latest
+
+
+def make_limits(**fields: Any) -> Limits:
+    absent: dict[str, Any] = dict.fromkeys(Limits.__dataclass_fields__)
+    given = {key: UNLIMITED if value == "max" else value for key, value in fields.items()}
+    return Limits(**(absent | given))
+
+
+def make_observation(name: str, cgroup: FakeCgroup, taken_at: float) -> Observation:
+    psi = Psi(0.1, 0.2, 0.3, 1_500_000, 0.0, 0.0, 0.0, 500_000)
+    sample = Sample(
+        name=name,
+        inode=cgroup.inode,
+        taken_at=taken_at,
+        wall_time=START,
+        cpu=CpuStat(2_500_000, 2_000_000, 500_000, 10, 2, 150_000, 0, 0),
+        memory=MemoryStat(
+            IN_USE_BYTES, 12_000_000, 8_000_000, 0, 4096, 0, 0, 1_000_000, 7_000_000, 0, None, 500, 3
+        ),
+        io=IoStat((DeviceIo("8:0", 4096, 8192, 1, 2, None),)),
+        pids=PidsStat(3),
+        pressure=PressureStat(psi, psi, None),
+        net=(
+            InterfaceCounters("lo", 1, 1, 0, 0, 1, 1, 0, 0),
+            InterfaceCounters("eth0", 10, 2, 0, 0, 20, 3, 0, 1),
+        ),
+        net_taken_at=taken_at,
+        slow=SlowStats(IN_USE_BYTES, 4, 1, False, None, 5, 0, None, True, cgroup.read_freezer()),
+    )
+    usage = Usage(cpu_cores=0.5, memory_usage_bytes=IN_USE_BYTES, pids_current=3)
+    return Observation(sample, usage, cgroup.read_limits(), cgroup.read_freezer(), {}, "burstable", False)
+
+
+def make_host() -> HostUsage:
+    numbers = dict.fromkeys(HOST_METRICS, 1.0)
+    numbers |= {"cpu_cores_total": 2, "memory_total_bytes": 1 << 30, "swap_total_bytes": 0}
+    return HostUsage(**cast(Any, numbers), pressure=PressureStat(None, None, None), nodes=())
