@@ -31,7 +31,18 @@ MASKED: Final = (
     *(
         f"/proc/{name}"
         for name in (
-            ["acpi", "asound", "interrupts", "kcore", "keys", "latency_stats", "sched_debug", "scsi", "timer_list", "timer_stats"]
+            [
+                "acpi",
+                "asound",
+                "interrupts",
+                "kcore",
+                "keys",
+                "latency_stats",
+                "sched_debug",
+                "scsi",
+                "timer_list",
+                "timer_stats",
+            ]
         )
     ),
     "/sys/firmware",

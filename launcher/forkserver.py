@@ -21,6 +21,7 @@ from launcher import channel, supervisor, syscalls
 
 REQUESTS_FD = 3
 PR_SET_PDEATHSIG = 1
+OF_THE_C_LIBRARY = (32, 33)  # posix_spawn leaves them ignored, and a container's program would inherit that
 
 
 def main() -> None:
@@ -32,6 +33,8 @@ def main() -> None:
     os.chdir("/")
     os.umask(0o022)
     _quiet_stdio()
+    for number in OF_THE_C_LIBRARY:
+        syscalls.default_signal(number)
     # Nothing is imported from here on, in no descendant.
     sys.path.clear()
     sys.path_hooks.clear()

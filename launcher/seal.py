@@ -22,6 +22,7 @@ from launcher.identity import Identity, read_identity
 
 STATUS_FD: Final = 3
 LAST_CAPABILITY: Final = len(capabilities.NAMES) - 1
+RESETTABLE: Final = tuple(signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP})
 T = TypeVar("T")
 
 
@@ -194,8 +195,8 @@ def exec_failure(command: str, path: str, error: OSError) -> Failure:
 
 
 def reset_signals() -> None:
-    """Python ignores SIGPIPE and SIGXFSZ, and ignored signals survive execve."""
-    for number in (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGINT, signal.SIGCHLD):
+    """Python ignores SIGPIPE and SIGXFSZ, whoever started the daemon maybe more; ignored signals survive execve."""
+    for number in RESETTABLE:
         signal.signal(number, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_SETMASK, [])
 

@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from launcher import channel, syscalls
+from launcher import channel, defaults, syscalls
 from launcher.errors import LaunchFailed
 
 _PROGRAM = "import sys; sys.path.insert(0, {path!r}); from launcher.forkserver import main; main()"
@@ -73,7 +73,7 @@ def _start_process() -> tuple[socket.socket, int]:
         pid = os.posix_spawn(
             f"/proc/self/fd/{interpreter}",
             [sys.executable, "-I", "-S", "-X", "utf8", "-c", _PROGRAM.format(path=package_root)],
-            {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"},
+            {"PATH": defaults.PATH} | {k: v for k, v in os.environ.items() if k.startswith("CGWARDEN_")},
             file_actions=[(os.POSIX_SPAWN_DUP2, theirs.fileno(), 3)],
             setsid=True,
             setsigmask=[],

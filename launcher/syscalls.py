@@ -24,6 +24,7 @@ NR_CLONE3: Final = 435
 NR_CLOSE_RANGE: Final = 436
 NR_OPENAT2: Final = 437
 NR_MOUNT_SETATTR: Final = 442
+NR_RT_SIGACTION: Final = {"x86_64": 13, "aarch64": 134}.get(os.uname().machine)
 
 CLONE_PIDFD: Final = 0x1000
 CLONE_PARENT: Final = 0x8000
@@ -78,7 +79,19 @@ _libc.syscall.restype = ctypes.c_long
 class CloneArgs(ctypes.Structure):
     _fields_ = [
         (name, ctypes.c_uint64)
-        for name in ["flags", "pidfd", "child_tid", "parent_tid", "exit_signal", "stack", "stack_size", "tls", "set_tid", "set_tid_size", "cgroup"]
+        for name in [
+            "flags",
+            "pidfd",
+            "child_tid",
+            "parent_tid",
+            "exit_signal",
+            "stack",
+            "stack_size",
+            "tls",
+            "set_tid",
+            "set_tid_size",
+            "cgroup",
+        ]
     ]
 
 
@@ -114,6 +127,8 @@ def clone3(flags: int, cgroup_fd: int | None = None) -> tuple[int, int]:
     """(pid, pidfd) in the parent, (0, -1) in the child, which carries on right here."""
     pidfd = ctypes.c_int(-1)
     args = CloneArgs(flags=flags | CLONE_PIDFD, pidfd=ctypes.addressof(pidfd), exit_signal=signal.SIGCHLD)
+    if flags & CLONE_PARENT:
+        args.exit_signal = 0  # the kernel gives the child our own
     if cgroup_fd is not None:
         args.flags |= CLONE_INTO_CGROUP
         args.cgroup = cgroup_fd
@@ -203,6 +218,14 @@ def openat2(dir_fd: int, path: bytes, flags: int, resolve: int) -> int:
         except BlockingIOError:
             continue
     raise OSError(errno.EAGAIN, "the directory tree keeps changing", os.fsdecode(path))
+
+
+def default_signal(number: int) -> None:
+    """The kernel's own action, also for the two signals that the C library keeps to itself (and leaves ignored)."""
+    if NR_RT_SIGACTION is not None:
+        nothing = ctypes.c_char_p(bytes(32))
+        none, size = ctypes.c_void_p(None), ctypes.c_size_t(8)
+        _syscall(NR_RT_SIGACTION, ctypes.c_int(number), nothing, none, size)
 
 
 def prctl(option: int, arg2: int = 0, arg3: int = 0) -> None:

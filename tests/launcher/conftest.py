@@ -1,0 +1,118 @@
+"""A launcher with directories and a cgroup parent of its own, and a second one that takes over from it."""
+
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from cgroupfs import Hierarchies, Written
+from launcher import Container, ContainerSpec, Launcher, LauncherEvent, Spawner
+
+
+class Place:
+    """Where the launchers of one test live; any number of them may follow one another here."""
+
+    def __init__(self, directory: Path, cgroup_parent: str) -> None:
+        self.run_dir = directory / "run"
+        self.state_dir = directory / "state"
+        self.cgroup_parent = cgroup_parent
+        self.hierarchies = Hierarchies.read()
+        self.events: list[LauncherEvent] = []
+        self.recorded: list[tuple[str, str, list[Written] | None]] = []
+        self.spawner = Spawner.start()
+        self.launchers: list[Launcher] = []
+
+    def launcher(self) -> Launcher:
+        """A launcher as a new daemon would make it: what is here already is adopted."""
+        launcher = Launcher(
+            hierarchies=self.hierarchies,
+            cgroup_parent=self.cgroup_parent,
+            run_dir=str(self.run_dir),
+            state_dir=str(self.state_dir),
+            spawner=self.spawner,
+            on_event=self.events.append,
+            record_limits=lambda spec, written, phase: self.recorded.append(
+                (spec.name, phase, None if written is None else list(written))
+            ),
+        )
+        self.launchers.append(launcher)
+        launcher.adopt()
+        return launcher
+
+    def state_of(self, name: str) -> Path:
+        return self.state_dir / "containers" / name
+
+    def cgroup_dirs(self, name: str) -> list[Path]:
+        """The container's directories that exist now, in any hierarchy."""
+        mounts = {place.mounted_at for place in self.hierarchies.places.values()}
+        return [path for mount in sorted(mounts) if (path := Path(mount, self.cgroup_parent, name)).is_dir()]
+
+    def remains(self, name: str) -> list[Path]:
+        """Whatever there is of a container, anywhere."""
+        places = (self.state_of(name), self.run_dir / "containers" / name)
+        return [*(path for path in places if path.exists()), *self.cgroup_dirs(name)]
+
+    def close(self) -> None:
+        last = self.launchers[-1] if self.launchers else self.launcher()
+        for container in last.containers():
+            last.remove(container.name, force=True)
+        for launcher in self.launchers:
+            launcher.close()
+        self.spawner.close()
+
+
+@pytest.fixture
+def place(short_dir: Path, cgroup_parent: str) -> Iterator[Place]:
+    made = Place(short_dir, cgroup_parent)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def launcher(place: Place) -> Launcher:
+    return place.launcher()
+
+
+Run = Callable[..., Container]
+
+
+@pytest.fixture
+def run(launcher: Launcher, busybox_root: Path) -> Run:
+    """Start `sh -c SCRIPT`, or a command, in a busybox root; the name is `t` unless another is given."""
+
+    def start(script: str | list[str], **fields: object) -> Container:
+        command = ["sh", "-c", script] if isinstance(script, str) else script
+        wire = {
+            "name": "t",
+            "rootfs": str(busybox_root),
+            "command": command,
+            "stop_timeout_sec": 0.3,
+        } | fields
+        return launcher.run(ContainerSpec.from_wire(wire))
+
+    return start
+
+
+@pytest.fixture
+def output(launcher: Launcher, run: Run) -> Callable[..., list[str]]:
+    """Run a script to its end and give back its lines, errors included."""
+
+    def read(script: str | list[str], **fields: object) -> list[str]:
+        run(script, **fields)
+        launcher.wait("t", 20)
+        lines = [line.data.decode() for line in launcher.read_log("t")]
+        launcher.remove("t")
+        return lines
+
+    return read
+
+
+def eventually(look: Callable[[], bool], timeout_sec: float = 10.0) -> bool:
+    """Polls a fact that the kernel or another process brings about in its own time."""
+    deadline = time.monotonic() + timeout_sec
+    while not look():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.01)
+    return True
