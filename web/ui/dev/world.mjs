@@ -113,7 +113,7 @@ export class World {
     const write = { controller: field.split("_")[0], file, before: spelled(before), value: spelled(wanted), read_back: spelled(wanted), errno: 0 };
     const until = leaseSec ? iso(t + leaseSec) : null;
     this.decisions.push({
-      id, seq: this.decisions.length + 1, at: iso(t), container: one.name, policy: { name: policy, mode: "enforce" }, field, reason, inputs: [input],
+      id, seq: this.decisions.length + 1, at: iso(t), container: one.name, policy: { name: policy, mode: "enforce" }, field, reason, before, value: wanted, inputs: [input],
       predicate: { leaf: `${input.signal} > ${input.threshold}`, true: true, held_s: 10, need_s: 10 }, candidates: [{ name: one.name }, { name: "api", rejected: "class guaranteed" }],
       rails: ["step", "age", "ceiling", "blast radius"].map((rail) => ({ rail, result: "pass" })), writes: [write], outcome: "applied", owner: `policy:${policy}`, lease_until: until, verdict: "pending",
     });

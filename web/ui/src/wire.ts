@@ -168,6 +168,9 @@ export interface Decision {
   id: string;
   at: string;
   container?: string | { name: string } | null;
+  target?: string | { name: string } | null;
+  before?: unknown;
+  value?: unknown;
   policy?: { name: string; mode?: string } | string | null;
   action?: unknown;
   field?: string | null;

@@ -5,7 +5,7 @@ import { effect } from "@preact/signals";
 import { useEffect, useMemo, useRef } from "preact/hooks";
 import uPlot from "uplot";
 import { ink, resolve } from "../colour";
-import { clock } from "../format";
+import { clock, percent } from "../format";
 import { firstAt, maxOf, TIME_STEPS, yScale } from "../scale";
 import { schemeEpoch } from "../theme";
 import type { Num } from "../wire";
@@ -15,7 +15,9 @@ import type { View } from "./view";
 
 const HEIGHT = 116;
 const TIME_AXIS = 24;
-const AXIS_WIDTH = 66;
+export const AXIS_WIDTH = 66;
+/** Room for half of the last label of the time axis. */
+export const RIGHT_PAD = 18;
 export const SYNC_KEY = "container";
 
 export function Chart({ panel, view, last }: { panel: Panel; view: View; last: boolean }) {
@@ -69,7 +71,7 @@ function options(panel: Panel, view: View, last: boolean, width: number): uPlot.
   return {
     width: Math.max(width, 120),
     height: heightOf(last),
-    padding: [8, 6, last ? 0 : 6, 0],
+    padding: [8, RIGHT_PAD, last ? 0 : 6, 0],
     legend: { show: false },
     cursor: {
       sync: { key: SYNC_KEY, setSeries: false },
@@ -176,13 +178,19 @@ function Legend({ panel, view }: { panel: Panel; view: View }) {
             <dd>{panel.format(value(line.metric))}</dd>
           </div>
         ))}
+        {panel.note && (value(panel.note.metric) ?? 0) >= 0.005 && (
+          <div>
+            <dt class="indent">{panel.note.label}</dt>
+            <dd>{percent(value(panel.note.metric))}</dd>
+          </div>
+        )}
         {panel.limit && (
           <div class="limit">
             <dt>
               <Swatch colour="--limit" dash={[7, 4]} />
               limit
             </dt>
-            <dd title={outside ? "above the chart" : undefined}>
+            <dd class={limit === null ? "muted" : ""} title={outside ? "above the chart" : undefined}>
               {limit === null ? "none" : panel.format(limit)}
               {outside && " ↑"}
             </dd>

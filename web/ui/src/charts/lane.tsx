@@ -4,16 +4,17 @@
 import { useSignal } from "@preact/signals";
 import { actorText, changes, changeText, eventTitle, eventTone } from "../eventtext";
 import { clock } from "../format";
+import { AXIS_WIDTH, RIGHT_PAD } from "./chart";
 import { decisionLink, go } from "../route";
 import type { Mark, View } from "./view";
 
 const NEAR_PX = 7;
 
-export function Lane({ view, axisWidth, width }: { view: View; axisWidth: number; width: number }) {
+export function Lane({ view, width }: { view: View; width: number }) {
   const open = useSignal<number | null>(null);
   const [from, to] = view.window.value;
-  const span = Math.max(1, width - axisWidth - 6);
-  const place = (time: number): number => axisWidth + ((time - from) / (to - from)) * span;
+  const span = Math.max(1, width - AXIS_WIDTH - RIGHT_PAD);
+  const place = (time: number): number => AXIS_WIDTH + ((time - from) / (to - from)) * span;
   const marks = view.marks.value.filter((mark) => mark.time >= from && mark.time <= to);
   const pointed = pointedMarks(view, marks, place);
   const shown = open.value === null ? pointed : marks.filter((mark) => mark.event.id === open.value);

@@ -24,11 +24,14 @@ export interface Panel {
   floor: number;
   lines: Line[];
   limit?: Metric;
+  /** A fraction that is told in the legend while it is not 0. */
+  note?: { metric: Metric; label: string };
 }
 
 export const PANELS: readonly Panel[] = [
   {
     id: "cpu", title: "CPU", unit: "cores", format: cores, steps: CORE_STEPS, floor: 0.05, limit: "cpu_max_cores",
+    note: { metric: "cpu_throttled_fraction", label: "throttled" },
     lines: [
       { metric: "cpu_cores", label: "total", colour: "--c-blue", fill: true },
       { metric: "cpu_user_cores", label: "user", colour: "--c-sky", dash: [5, 3] },
@@ -69,6 +72,5 @@ export const PANELS: readonly Panel[] = [
 ];
 
 export const CHART_METRICS: Metric[] = [
-  ...new Set(PANELS.flatMap((panel) => [...panel.lines.map((line) => line.metric), ...(panel.limit ? [panel.limit] : [])])),
-  "cpu_throttled_fraction",
+  ...new Set(PANELS.flatMap((panel) => [...panel.lines.map((line) => line.metric), ...(panel.limit ? [panel.limit] : []), ...(panel.note ? [panel.note.metric] : [])])),
 ];

@@ -10,15 +10,14 @@ import { containers, gapEpoch, measuredAt } from "../store";
 import { Chart, SYNC_KEY } from "./chart";
 import { Lane } from "./lane";
 import { CHART_METRICS, PANELS, type Panel } from "./panels";
-import { rangeSec, View } from "./view";
-
-const AXIS_WIDTH = 66;
+import { KEEP_SEC, rangeSec, View } from "./view";
 
 export function useView(name: string): View {
   const view = useMemo(() => new View(name), [name]);
   const range = rangeSec.value;
   const epoch = gapEpoch.value;
-  useEffect(() => void load(view, range), [view, range, epoch]);
+  const ended = view.endedAt.value;
+  useEffect(() => void load(view, range), [view, range, epoch, ended]);
   useEffect(
     () =>
       measuredAt.subscribe((time) => {
@@ -32,7 +31,10 @@ export function useView(name: string): View {
 
 async function load(view: View, range: number): Promise<void> {
   try {
-    const page = await readHistory(view.name, CHART_METRICS, range, range);
+    // Of one that has ended, its last minutes: they lie further back.
+    const ended = view.endedAt.peek();
+    const since = ended === null ? range : Math.min(KEEP_SEC, Math.ceil(Date.now() / 1000 - ended) + range);
+    const page = await readHistory(view.name, CHART_METRICS, since, since);
     view.series.fill(page);
     view.history.value = page.events ?? [];
     view.version.value += 1;
@@ -60,7 +62,7 @@ export function Stack({ view, network }: { view: View; network: string }) {
         <div class="legend" aria-live="polite">
           <Cursor view={view} panels={shown} />
         </div>
-        <Lane view={view} axisWidth={AXIS_WIDTH} width={width.value} />
+        <Lane view={view} width={width.value} />
       </div>
       {shown.map((panel, i) => (
         <Chart key={panel.id} panel={panel} view={view} last={i === shown.length - 1} />

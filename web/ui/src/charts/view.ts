@@ -24,6 +24,8 @@ export class View {
   /** Counts up with each change of the series. */
   readonly version = signal(0);
   readonly cursor = signal<number | null>(null);
+  /** When the container ended, so that the window stays on its last minutes. */
+  readonly endedAt = signal<number | null>(null);
   readonly zoom = signal<[number, number] | null>(null);
   readonly history = signal<readonly EventRecord[]>([]);
   private standingAt = 0;
@@ -33,6 +35,8 @@ export class View {
   /** The time window in unix seconds: zoomed, standing still, or sliding with the clock of the server. */
   readonly window = computed<[number, number]>(() => {
     if (this.zoom.value) return this.zoom.value;
+    const ended = this.endedAt.value;
+    if (ended !== null) return [ended + 2 - rangeSec.value, ended + 2];
     if (!paused.value || this.standingAt === 0) this.standingAt = Math.max(measuredAt.value, this.series.t.at(-1) ?? 0);
     return [this.standingAt - rangeSec.value, this.standingAt];
   });

@@ -22,6 +22,8 @@ export function ContainerPage({ name }: { name: string }) {
   const live = useComputed(() => containers.value.get(name)).value;
   const { inspected, missing } = useInspected(name, view, live);
   const shown = live ?? inspected;
+  const ended = shown?.state === "exited" ? unix(shown.finished_at) : null;
+  useEffect(() => void (view.endedAt.value = ended), [view, ended]);
   useKeys([
     { keys: "f", does: "freeze or thaw", run: () => shown && void toggleFreeze(shown) },
     { keys: "l", does: "change limits", run: () => shown && shown.state !== "exited" && (limiting.value = name) },

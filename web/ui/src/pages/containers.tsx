@@ -46,7 +46,7 @@ function List() {
         <h1>Containers</h1>
         <span class="muted">{countText(live)}</span>
         <span class="spacer" />
-        <label class="filter">
+        <label class="filter" hidden={live.length === 0}>
           <span class="sr-only">Filter containers</span>
           <input ref={input} type="search" placeholder="Filter" autocomplete="off" spellcheck={false} value={filter.value} onInput={(e) => (filter.value = e.currentTarget.value)}
             onKeyDown={(e) => e.key === "Escape" && (e.preventDefault(), (filter.value = ""), e.currentTarget.blur())} />
@@ -150,7 +150,7 @@ function Empty() {
     <div class="empty">
       <h2>No containers yet</h2>
       <p>Start one in a terminal and it appears here within a second:</p>
-      <pre><code>cgwarden run -d --name hello --rootfs / --memory 64M --cpus 0.5 -- sleep 600</code></pre>
+      <pre><code>cgwarden run -d --name hello --rootfs / --memory 64M -- sleep 600</code></pre>
       <p class="muted">Or see four at work, with policies: <code>make demo</code></p>
     </div>
   );

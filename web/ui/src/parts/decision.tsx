@@ -1,6 +1,7 @@
 // One decision with its evidence, as it stands in the journal: what was measured, which condition was met, which guard
 // rails it passed, what was written and what the kernel then said.
 
+import { changes, changeText } from "../eventtext";
 import { clock, duration, percent, bytes, digits, unix } from "../format";
 import { containerLink } from "../route";
 import type { Decision, Input } from "../wire";
@@ -13,7 +14,7 @@ export function policyName(decision: Decision): string {
 }
 
 export function containerName(decision: Decision): string | null {
-  const { container } = decision;
+  const container = decision.container ?? decision.target;
   if (container && typeof container === "object") return container.name;
   return container || decision.candidates?.find((one) => !one.rejected)?.name || null;
 }
@@ -26,17 +27,23 @@ export function DecisionView({ decision, open = false, withName = true }: { deci
         <time dateTime={decision.at} title={decision.at}>{clock(unix(decision.at) ?? 0)}</time>
         <span class="outcome">{decision.outcome.replaceAll("_", " ")}</span>
         {withName && name && <a class="decision-name" href={containerLink(name)}>{name}</a>}
-        <span class="decision-text">{decision.reason || summary(decision)}</span>
-        <span class="muted decision-policy">{policyName(decision)}</span>
+        <span class="decision-text">
+          {changeOf(decision) && <span class="change">{changeOf(decision)}</span>} {decision.reason && <span class="reason">{decision.reason}</span>}
+          {!withName && <small class="decision-by">{policyName(decision)}</small>}
+        </span>
+        {withName && <span class="muted decision-policy">{policyName(decision)}</span>}
       </summary>
       <Evidence decision={decision} />
     </details>
   );
 }
 
-function summary(decision: Decision): string {
+/** What it changed, or would have: the field where the record names it, else the first kernel file. */
+export function changeOf(decision: Decision): string {
+  const { field, before, value } = decision;
+  if (field && value !== undefined) return changes({ before: { [field]: before ?? null }, after: { [field]: value } }).map(changeText).join(", ");
   const write = decision.writes?.[0];
-  return write ? `${write.file} ${write.before ?? "–"} → ${write.value ?? write.wanted ?? ""}` : decision.field ?? "";
+  return write ? `${write.file} ${write.before ?? "–"} → ${write.value ?? write.wanted ?? ""}` : "";
 }
 
 function Evidence({ decision }: { decision: Decision }) {

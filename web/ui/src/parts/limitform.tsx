@@ -94,11 +94,11 @@ function Form({ name, onClose }: { name: string; onClose: () => void }) {
         {read.value && <Fields document={read.value.document} typed={typed.value} problems={wish.problems} onType={(field, text) => (typed.value = { ...typed.value, [field]: text })} />}
         <Preview ready={ready} plan={plan.value} problem={problem.value} />
         <footer>
-          <label>
-            for{" "}
+          <label class="lease">
+            keep{" "}
             <select value={lease.value} onChange={(event) => (lease.value = event.currentTarget.value)}>
-              <option value="">good</option>
-              {Object.keys(LEASES).map((text) => <option key={text} value={text}>{text}, then back</option>)}
+              <option value="">until changed again</option>
+              {Object.keys(LEASES).map((text) => <option key={text} value={text}>for {text}, then restore</option>)}
             </select>
           </label>
           {(problem.value?.kind === "owner-conflict" || problem.value?.kind === "below-usage" || force.value) && (
