@@ -13,6 +13,7 @@ from typing import Final
 from monitor.event import COLUMNS, Event
 
 SCHEMA_VERSION: Final = 1
+LATEST_IMAGINABLE: Final = 1000  # a version above it is a flipped bit, not a later program
 MOST_KEPT: Final = 100_000
 MEMORY: Final = ":memory:"
 BUSY_SEC: Final = 2.0
@@ -50,6 +51,11 @@ class EventStore:
         except (sqlite3.Error, NewerSchema):
             self._db.close()
             raise
+        except (
+            UnicodeDecodeError
+        ) as e:  # sqlite quotes broken names in its message, and Python cannot read that
+            self._db.close()
+            raise sqlite3.DatabaseError("the schema is damaged") from e
 
     def insert(self, events: Iterable[Event]) -> None:
         """All of them, or none."""
@@ -82,11 +88,12 @@ class EventStore:
         self._db.close()
 
     def _prepare(self, path: str) -> None:
-        # NORMAL loses at most the last moments in a power failure, never the file, and costs a hundredth of
-        # FULL.
+        # NORMAL loses the last moments in a power failure, never the file, and costs a hundredth of FULL.
         self._db.execute("PRAGMA journal_mode=WAL")
         self._db.execute("PRAGMA synchronous=NORMAL")
         (version,) = self._db.execute("PRAGMA user_version").fetchone()
+        if not 0 <= version <= LATEST_IMAGINABLE:
+            raise sqlite3.DatabaseError(f"impossible schema version {version}")
         if version > SCHEMA_VERSION:
             raise NewerSchema(path, version)
         (verdict,) = self._db.execute("PRAGMA quick_check(1)").fetchone()

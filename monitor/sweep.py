@@ -126,9 +126,8 @@ class Sweep:
 
     def _take_up(self, watched: Watched, cgroup: Cgroup) -> bool:
         self._serial += 1
-        keep = self._kept_fds + FILES_EACH <= self._max_fds
         try:
-            tracked = Tracked(watched, cgroup, self._serial, keep)
+            tracked = self._open(watched, cgroup)
         except CgroupGone:
             self._removed[watched.name] = cgroup
             self._errors["gone"] += 1
@@ -139,6 +138,18 @@ class Sweep:
         self._tracked[watched.name] = tracked
         self._kept_fds += tracked.fds
         return True
+
+    def _open(self, watched: Watched, cgroup: Cgroup) -> Tracked:
+        if self._kept_fds + FILES_EACH > self._max_fds:
+            return Tracked(watched, cgroup, self._serial, keep=False)
+        try:
+            return Tracked(watched, cgroup, self._serial, keep=True)
+        except OSError as error:
+            if error.errno not in (errno.EMFILE, errno.ENFILE):
+                raise
+            # Others use more descriptors than were left to them: one at a time still works.
+            self._errors[reason_of(error)] += 1
+            return Tracked(watched, cgroup, self._serial, keep=False)
 
     def _keep_those_that_fit(self) -> None:
         for tracked in self._tracked.values():

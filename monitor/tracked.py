@@ -6,6 +6,8 @@ from cgroupfs import Cgroup, HotFiles, HotStats, InterfaceCounters, Limits, Slow
 from monitor.sample import Observation, Sample, Watched
 from monitor.usage import NOTHING_YET, Usage, usage_of
 
+NO_LIMITS_KNOWN = Limits()
+NOT_KNOWN = "unknown"  # freezer state of a container whose slow numbers cannot be read
 SHARED_NETWORK = "host"  # interfaces that are not the container's own: never attributed to it
 # NamedTuple's own constructor costs twice as much, a thousand times a second.
 make = tuple.__new__
@@ -140,7 +142,7 @@ class Tracked:
 
     def observe(self) -> Observation | None:
         """What is known; None before the first sample."""
-        if self.sample is None or self.limits is None or self._slow is None:
+        if self.sample is None:
             return None
         watched = self.watched
         return make(
@@ -148,8 +150,8 @@ class Tracked:
             (
                 self.sample,
                 self.usage,
-                self.limits,
-                self._slow.freezer,
+                self.limits or NO_LIMITS_KNOWN,
+                self._slow.freezer if self._slow else NOT_KNOWN,
                 watched.labels,
                 watched.klass,
                 self.stale,
