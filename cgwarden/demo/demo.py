@@ -10,6 +10,8 @@ import time
 from collections.abc import Iterator
 from types import FrameType
 
+from cgroupfs import CgroupError, NoCgroups
+from cgwarden.cli import failures
 from cgwarden.client import Daemon, NoDaemon, Problem
 from cgwarden.demo.actions import Kernel, read_actions, settled
 from cgwarden.demo.child import Child
@@ -21,6 +23,7 @@ from cgwarden.demo.workloads import read_specs
 _LOOK_SEC = 0.5
 _LINK_SEC = 50.0
 _PAGE = 100
+_UNFIT_HOST = 78
 
 
 class _Ended(Exception):
@@ -34,13 +37,14 @@ def run_demo(*, for_sec: float | None, report_path: str | None, listen: str) -> 
     place, result, screen = Place(), Result(), Screen()
     started = time.monotonic()
     try:
+        kernel = Kernel(CGROUP_PARENT)
         place.take()
-        with _signals_end_it(), _running(place, listen, screen) as (child, kernel):
+        with _signals_end_it(), _running(place, kernel, listen, screen) as child:
             _start_containers(child.daemon, screen, started)
             _watch(child, kernel, result, screen, for_sec)
     except _Ended:
         screen.say("")
-    except (DemoRefused, NoDaemon, Problem) as error:
+    except (DemoRefused, NoDaemon, Problem, CgroupError) as error:
         return _refuse(error)
     if result.sweeps:
         screen.say("\n".join(["", *result.lines()]))
@@ -51,7 +55,9 @@ def run_demo(*, for_sec: float | None, report_path: str | None, listen: str) -> 
 
 def _refuse(error: Exception) -> int:
     print(f"cgwarden demo: {' '.join(str(error).split())}", file=sys.stderr)
-    return getattr(error, "exit_code", None) or 1
+    if isinstance(error, NoCgroups):
+        return _UNFIT_HOST
+    return error.exit_code if isinstance(error, DemoRefused) else failures.exit_code(error)
 
 
 @contextlib.contextmanager
@@ -69,7 +75,7 @@ def _signals_end_it() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _running(place: Place, listen: str, screen: Screen) -> Iterator[tuple[Child, Kernel]]:
+def _running(place: Place, kernel: Kernel, listen: str, screen: Screen) -> Iterator[Child]:
     """A daemon without containers, those of a killed demo removed; nothing of it is left afterwards."""
     old = place.stop_old_daemon()
     if old is not None:
@@ -79,17 +85,20 @@ def _running(place: Place, listen: str, screen: Screen) -> Iterator[tuple[Child,
         child.wait_ready()
         for name in child.remove_containers():
             screen.say(f"removed {name}, left by a killed demo")
-        yield child, Kernel(CGROUP_PARENT)
+        yield child
     finally:
         screen.end()
-        _clean_up(place, child, screen)
+        _clean_up(place, kernel, child, screen)
 
 
-def _clean_up(place: Place, child: Child, screen: Screen) -> None:
-    with contextlib.suppress(NoDaemon):  # it died: its containers are found again by the next daemon
+def _clean_up(place: Place, kernel: Kernel, child: Child, screen: Screen) -> None:
+    if child.ended() and place.has_containers():
+        child = Child(place, listen="")  # the first one died: this one finds its containers again
+        child.wait_ready()
+    if not child.ended():
         child.remove_containers()
     child.stop()
-    Kernel(CGROUP_PARENT).remove_parent()
+    kernel.remove_parent()
     place.remove()
     screen.say("removed the containers, the daemon, its directories and its cgroups")
 

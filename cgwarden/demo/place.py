@@ -48,6 +48,11 @@ class Place:
         """What the demo's daemon logs."""
         return self.state_dir / "daemon.log"
 
+    def has_containers(self) -> bool:
+        """Whether a daemon of this place has containers, running or not."""
+        containers = self.state_dir / "containers"
+        return containers.is_dir() and any(containers.iterdir())
+
     def take(self) -> None:
         """Become the only demo on this host, or DemoRefused with the other one's pid."""
         for directory in (self.run_dir, self.state_dir):

@@ -1,0 +1,92 @@
+"""A real daemon with directories and a cgroup parent of its own, and the command line as scripts call it."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[2]
+CLI = [sys.executable, "-m", "cgwarden"]
+START_SEC = 30.0
+
+
+@dataclass
+class Running:
+    """A daemon that answers."""
+
+    host: str
+    parent: str
+    directory: Path
+    process: subprocess.Popen[bytes]
+
+    def cli(self, *argv: str, **more: Any) -> subprocess.CompletedProcess[str]:
+        """Run one command to its end."""
+        return subprocess.run(
+            [*CLI, *argv], cwd=ROOT, env=self.env(), capture_output=True, text=True, check=False, **more
+        )
+
+    def json(self, *argv: str) -> Any:
+        """The document that a command prints; it must succeed."""
+        done = self.cli(*argv, "--json")
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+
+    def env(self) -> dict[str, str]:
+        return {**os.environ, "CGWARDEN_HOST": self.host}
+
+    def run(self, name: str, *command: str, flags: tuple[str, ...] = ()) -> None:
+        done = self.cli("run", "-d", "--name", name, "--rootfs", "/", *flags, "--", *command)
+        assert done.returncode == 0, done.stderr
+
+
+@contextmanager
+def running() -> Iterator[Running]:
+    """Start a daemon, and afterwards remove its containers, stop it, and remove its directories."""
+    directory = Path(tempfile.mkdtemp(prefix="cgw"))
+    policies = directory / "policies"
+    policies.mkdir()
+    parent = f"cgwtest-{uuid.uuid4().hex[:8]}"
+    argv = [
+        *CLI,
+        "serve",
+        f"--run-dir={directory}/run",
+        f"--state-dir={directory}/state",
+        "--listen=127.0.0.1:0",
+    ]
+    argv += [f"--policy-dir={policies}", f"--cgroup-parent={parent}"]
+    with (directory / "log").open("wb") as log:
+        process = subprocess.Popen(argv, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+    daemon = Running(f"unix://{directory}/run/cgwarden.sock", parent, directory, process)
+    try:
+        wait_for(lambda: process.poll() is not None or daemon.cli("ps").returncode == 0, START_SEC)
+        assert process.poll() is None, (directory / "log").read_text()
+        yield daemon
+    finally:
+        for name in daemon.cli("ps", "-q").stdout.split():
+            daemon.cli("rm", "-f", name)
+        process.terminate()
+        process.wait(START_SEC)
+        shutil.rmtree(directory)
+
+
+def wait_for(true: Callable[[], object], timeout_sec: float = 10.0) -> None:
+    """Poll until something is true; fail when it does not become so."""
+    end = time.monotonic() + timeout_sec
+    while not true():
+        assert time.monotonic() < end, "it did not become true in time"
+        time.sleep(0.02)
+
+
+def read_kernel(inspected: Mapping[str, Any], controller: str, *names: str) -> str:
+    """The first of the named files that the container's directory of a hierarchy has."""
+    directory = Path(inspected["cgroups"][controller])
+    return next((directory / name).read_text().strip() for name in names if (directory / name).exists())

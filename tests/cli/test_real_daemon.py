@@ -1,0 +1,191 @@
+"""The command line against a real daemon and the real kernel."""
+
+import json
+import os
+import signal
+import subprocess
+from collections.abc import Iterator
+
+import pytest
+
+from tests.cli.real import CLI, ROOT, Running, read_kernel, running, wait_for
+
+pytestmark = pytest.mark.kernel
+MIB = 1 << 20
+
+
+@pytest.fixture
+def daemon() -> Iterator[Running]:
+    with running() as daemon:
+        yield daemon
+
+
+def memory_limit(daemon: Running, name: str = "t") -> int:
+    return int(read_kernel(daemon.json("inspect", name), "memory", "memory.limit_in_bytes", "memory.max"))
+
+
+def test_limits_freezing_and_inspection_agree_with_the_kernel(daemon: Running) -> None:
+    daemon.run("t", "sleep", "100", flags=("--memory", "64M", "--cpus", "0.5", "--pids-limit", "50"))
+
+    inspected = daemon.json("inspect", "t")
+    quota = read_kernel(inspected, "cpu", "cpu.cfs_quota_us", "cpu.max").split()[0]
+    assert memory_limit(daemon) == 64 * MIB
+    assert int(quota) == 50_000
+    assert read_kernel(inspected, "pids", "pids.max") == "50"
+    limits = inspected["limits"]
+    told = limits["memory_max_bytes"], limits["cpu_max_cores"], limits["pids_max"]
+    assert told == (64 * MIB, 0.5, 50)
+    assert inspected["owners"]["memory_max_bytes"] == "spec"
+
+    assert daemon.json("freeze", "t")["changed"] is True
+    assert daemon.json("freeze", "t")["changed"] is False
+    assert daemon.json("ps")[0]["state"] == "frozen"
+    assert daemon.json("thaw", "t")["changed"] is True
+    assert daemon.json("thaw", "t")["changed"] is False
+    assert daemon.json("ps")[0]["state"] == "running"
+
+    assert daemon.json("limit", "t", "--memory", "128M")["changed"] is True
+    assert memory_limit(daemon) == 128 * MIB
+    planned = daemon.json("limit", "t", "--memory", "96M", "--dry-run")
+    assert [write["value"] for write in planned["writes"]].count(str(96 * MIB)) >= 1
+    assert planned["changed"] is False
+    assert memory_limit(daemon) == 128 * MIB
+    assert daemon.json("limit", "t", "--memory", "128M")["changed"] is False
+    assert "memory_max_bytes" in daemon.cli("limit", "t").stdout
+    assert "memory_max_bytes" in daemon.cli("why", "t").stdout
+
+
+def test_run_ends_as_its_program_does(daemon: Running) -> None:
+    def run(*command: str) -> subprocess.CompletedProcess[str]:
+        return daemon.cli("run", "--rm", "--rootfs", "/", "--", *command)
+
+    both = run("sh", "-c", "echo out; echo err >&2; exit 3")
+
+    assert (both.returncode, both.stdout, both.stderr) == (3, "out\n", "err\n")
+    assert run("sh", "-c", "kill -9 $$").returncode == 137
+    assert run("/etc/hostname").returncode == 126
+    assert run("/nowhere/program").returncode == 127
+    assert daemon.cli("run", "--rootfs", "/nowhere/root", "--", "true").returncode == 125
+    wait_for(lambda: daemon.json("ps") == [])
+
+
+def test_run_hands_signals_to_the_program(daemon: Running) -> None:
+    script = "trap 'echo caught; exit 7' TERM; echo ready; while :; do sleep 0.05; done"
+    argv = [*CLI, "run", "--name", "t", "--rootfs", "/", "--", "sh", "-c", script]
+    process = subprocess.Popen(argv, cwd=ROOT, env=daemon.env(), stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "ready\n"
+
+    process.send_signal(signal.SIGTERM)
+
+    assert process.communicate(timeout=20)[0] == "caught\n"
+    assert process.returncode == 7
+
+
+def test_the_life_of_a_container_from_a_script(daemon: Running) -> None:
+    daemon.run("t", "sh", "-c", "echo hello; exec sleep 100", flags=("-l", "tier=core"))
+
+    assert daemon.cli("run", "-d", "--name", "t", "--rootfs", "/", "--", "true").returncode == 4
+    assert daemon.cli("exec", "t", "sh", "-c", "echo in; exit 5").stdout == "in\n"
+    assert daemon.cli("exec", "t", "sh", "-c", "exit 5").returncode == 5
+    assert daemon.cli("exec", "t", "/nowhere").returncode == 127
+    wait_for(lambda: daemon.cli("logs", "t").stdout == "hello\n")
+    assert any("sleep" in process["command"] for process in daemon.json("procs", "t"))
+    assert daemon.cli("ps", "-q", "-l", "tier=core").stdout == "t\n"
+    assert daemon.cli("rm", "t").returncode == 4
+    assert daemon.cli("wait", "--timeout", "100ms", "t").returncode == 124
+    assert daemon.json("stop", "-t", "5", "t")["changed"] is True
+    assert daemon.json("stop", "t")["changed"] is False
+    assert daemon.cli("kill", "t").returncode == 4
+    assert daemon.cli("wait", "t").stdout == "143\n"
+    assert daemon.json("ps")[0]["state"] == "exited"
+    assert daemon.cli("rm", "t").returncode == 0
+    assert daemon.cli("rm", "t").returncode == 3
+    assert daemon.cli("rm", "--if-exists", "t").returncode == 0
+    types = [event["type"] for event in daemon.json("events", "--container", "t")]
+    assert types.index("container.start") < types.index("container.exit") < types.index("container.remove")
+
+
+def test_a_frozen_container_refuses_exec_and_can_be_removed(daemon: Running) -> None:
+    daemon.run("t", "sleep", "100")
+    daemon.cli("freeze", "t")
+
+    assert daemon.cli("exec", "t", "true").returncode == 4
+    assert daemon.cli("rm", "-f", "t").returncode == 0
+
+
+def test_unknown_names_and_bad_wishes_change_nothing(daemon: Running) -> None:
+    daemon.run("t", "sleep", "100", flags=("--memory", "64M"))
+
+    for verb in ("freeze", "thaw", "stop", "kill", "rm", "wait", "inspect", "limit", "logs", "procs", "why"):
+        done = daemon.cli(verb, "nobody")
+        assert (done.returncode, done.stdout) == (3, ""), verb
+        assert done.stderr.count("\n") == 1
+        assert "nobody" in done.stderr
+    below = daemon.cli("limit", "t", "--memory", "4K")
+    assert below.returncode in (2, 4)
+    assert memory_limit(daemon) == 64 * MIB
+
+
+def test_one_without_rights_is_told_so(daemon: Running) -> None:
+    # Bytecode aside, the command line needs nothing that only root may read.
+    for directory in (daemon.directory, daemon.directory / "run"):
+        directory.chmod(0o755)
+
+    done = daemon.cli("ps", user=65534, group=65534, extra_groups=())
+
+    assert done.returncode == 5
+    assert done.stderr.count("\n") == 1
+
+
+def test_a_second_daemon_on_the_same_directories_is_refused(daemon: Running) -> None:
+    run, state = f"--run-dir={daemon.directory}/run", f"--state-dir={daemon.directory}/state"
+
+    done = daemon.cli("serve", run, state, "--listen=", f"--cgroup-parent={daemon.parent}")
+
+    assert done.returncode == 4
+    assert done.stderr.count("\n") == 1
+
+
+def test_the_dashboard_link_stats_and_doctor_answer(daemon: Running) -> None:
+    daemon.run("t", "sleep", "100")
+
+    assert daemon.cli("dashboard").stdout.startswith("http://127.0.0.1:")
+    wait_for(lambda: daemon.json("stats")[0]["usage"])
+    assert daemon.cli("stats").stdout.splitlines()[1].split()[0] == "t"
+    assert daemon.cli("doctor").returncode == 0
+
+
+def test_events_are_followed_as_they_happen(daemon: Running) -> None:
+    argv = [*CLI, "events", "-f", "--jsonl", "--type", "container.start"]
+    process = subprocess.Popen(argv, cwd=ROOT, env=daemon.env(), stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    daemon.run("t", "sleep", "100")
+
+    event = json.loads(process.stdout.readline())
+
+    assert event["container"]["name"] == "t"
+    process.kill()
+    process.communicate()
+
+
+def test_containers_outlive_a_killed_daemon_and_are_found_again(daemon: Running) -> None:
+    daemon.run("t", "sleep", "100", flags=("--memory", "64M"))
+    pid = daemon.json("inspect", "t")["pid"]
+    os.kill(daemon.process.pid, signal.SIGKILL)
+    daemon.process.wait()
+
+    assert daemon.cli("ps").returncode == 6
+    restart(daemon)
+
+    inspected = daemon.json("inspect", "t")
+    assert (inspected["pid"], inspected["state"], inspected["supervised"]) == (pid, "running", True)
+    assert memory_limit(daemon) == 64 * MIB
+
+
+def restart(daemon: Running) -> None:
+    """Start the same daemon again."""
+    argv = list(map(str, daemon.process.args))  # type: ignore[arg-type]
+    with (daemon.directory / "log").open("ab") as log:
+        daemon.process = subprocess.Popen(argv, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+    wait_for(lambda: daemon.cli("ps").returncode == 0, 30)
