@@ -2,7 +2,18 @@
 
 import { signal } from "@preact/signals";
 import type {
-  Container, Decision, EventRecord, History, Holding, Host, Inspected, LimitOutcome, LimitValue, LimitsDocument, LogLine, Policy,
+  Container,
+  Decision,
+  EventRecord,
+  History,
+  Holding,
+  Host,
+  Inspected,
+  LimitOutcome,
+  LimitValue,
+  LimitsDocument,
+  LogLine,
+  Policy,
 } from "./wire";
 
 const BASE = "api/v1";
@@ -28,7 +39,14 @@ async function send(path: string, init: RequestInit = {}): Promise<Response> {
     answer = await fetch(`${BASE}${path}`, { credentials: "same-origin", cache: "no-store", ...init });
   } catch (error) {
     if (init.signal?.aborted) throw error;
-    throw new Problem(0, "unreachable", "No answer", "The daemon did not answer.", "Is `cgwarden serve` running?", []);
+    throw new Problem(
+      0,
+      "unreachable",
+      "No answer",
+      "The daemon did not answer.",
+      "Is `cgwarden serve` running?",
+      [],
+    );
   }
   if (answer.ok) return answer;
   if (answer.status === 401) signedOut.value = true;
@@ -39,8 +57,17 @@ async function problemOf(answer: Response): Promise<Problem> {
   const body: Record<string, unknown> = await answer.json().catch(() => ({}));
   const text = (key: string): string => (typeof body[key] === "string" ? (body[key] as string) : "");
   const kind = text("type").replace(/^.*\//, "") || String(answer.status);
-  const errors = Array.isArray(body["errors"]) ? (body["errors"] as { pointer?: string; detail?: string }[]) : [];
-  return new Problem(answer.status, kind, text("title") || answer.statusText, text("detail"), text("hint"), errors);
+  const errors = Array.isArray(body["errors"])
+    ? (body["errors"] as { pointer?: string; detail?: string }[])
+    : [];
+  return new Problem(
+    answer.status,
+    kind,
+    text("title") || answer.statusText,
+    text("detail"),
+    text("hint"),
+    errors,
+  );
 }
 
 async function get<T>(path: string, signal?: AbortSignal): Promise<T> {
@@ -59,7 +86,12 @@ export const readContainers = async (): Promise<Container[]> =>
 export const readHost = (): Promise<Host> => get<Host>("/host");
 export const readContainer = (name: string): Promise<Inspected> => get<Inspected>(at(name));
 
-export const readHistory = (name: string, metrics: readonly string[], sinceSec: number, points: number): Promise<History> =>
+export const readHistory = (
+  name: string,
+  metrics: readonly string[],
+  sinceSec: number,
+  points: number,
+): Promise<History> =>
   get<History>(`${at(name)}/history?metrics=${metrics.join(",")}&since_sec=${sinceSec}&points=${points}`);
 
 export const readHostHistory = (sinceSec: number, points: number): Promise<History> =>
@@ -75,7 +107,8 @@ export async function readDecisions(query: Record<string, string | number>): Pro
   return (await get<{ decisions: Decision[] }>(`/decisions?${params}`)).decisions;
 }
 
-export const readPolicies = async (): Promise<Policy[]> => (await get<{ policies: Policy[] }>("/policies")).policies;
+export const readPolicies = async (): Promise<Policy[]> =>
+  (await get<{ policies: Policy[] }>("/policies")).policies;
 
 /** The newest lines; a line that is no JSON (cut off by a stopping server) is left out. */
 export async function readLog(name: string, tail: number, signal: AbortSignal): Promise<LogLine[]> {
@@ -101,7 +134,11 @@ export interface LimitWish {
 }
 
 /** Change limits, or with `dryRun` list the kernel writes that it would take. */
-export async function patchLimits(name: string, wish: LimitWish, signal?: AbortSignal): Promise<LimitOutcome> {
+export async function patchLimits(
+  name: string,
+  wish: LimitWish,
+  signal?: AbortSignal,
+): Promise<LimitOutcome> {
   const params = new URLSearchParams();
   if (wish.dryRun) params.set("dry_run", "true");
   if (wish.force) params.set("force", "true");
@@ -114,7 +151,8 @@ export async function patchLimits(name: string, wish: LimitWish, signal?: AbortS
 const hold = async (name: string, verb: "freeze" | "thaw", body: Record<string, unknown>): Promise<Holding> =>
   (await (await send(`${at(name)}/${verb}`, bodyOf("POST", body))).json()) as Holding;
 
-export const freeze = (name: string): Promise<Holding> => hold(name, "freeze", { reason: "frozen from the dashboard" });
+export const freeze = (name: string): Promise<Holding> =>
+  hold(name, "freeze", { reason: "frozen from the dashboard" });
 export const thaw = (name: string, force: boolean): Promise<Holding> => hold(name, "thaw", { force });
 
 export async function login(code: string): Promise<void> {

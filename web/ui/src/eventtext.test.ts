@@ -4,19 +4,34 @@ import { changes, changeText, eventLine, eventTone, frozenSpans } from "./eventt
 import type { EventRecord } from "./wire";
 
 const event = (id: number, type: string, rest: Partial<EventRecord> = {}): EventRecord => ({
-  id, time: `1970-01-01T00:00:${String(id).padStart(2, "0")}Z`, type, container: { name: "web" }, actor: { kind: "daemon", name: "cgwarden" },
-  reason: "", before: null, after: null, decision: null, until: null, ...rest,
+  id,
+  time: `1970-01-01T00:00:${String(id).padStart(2, "0")}Z`,
+  type,
+  container: { name: "web" },
+  actor: { kind: "daemon", name: "cgwarden" },
+  reason: "",
+  before: null,
+  after: null,
+  decision: null,
+  until: null,
+  ...rest,
 });
 
 test("a limit change names field, old and new, with the unit once", () => {
-  const change = event(1, "limit.change", { before: { memory_max_bytes: 67108864, pids_max: 50 }, after: { memory_max_bytes: 134217728, pids_max: 50 } });
+  const change = event(1, "limit.change", {
+    before: { memory_max_bytes: 67108864, pids_max: 50 },
+    after: { memory_max_bytes: 134217728, pids_max: 50 },
+  });
 
   expect(changes(change).map(changeText)).toEqual(["memory 64 → 128 MiB"]);
   expect(eventLine(change)).toBe("memory 64 → 128 MiB");
 });
 
 test("a limit that is lifted keeps both units apart", () => {
-  const change = event(1, "limit.change", { before: { memory_max_bytes: 67108864 }, after: { memory_max_bytes: "max" } });
+  const change = event(1, "limit.change", {
+    before: { memory_max_bytes: 67108864 },
+    after: { memory_max_bytes: "max" },
+  });
 
   expect(changes(change).map(changeText)).toEqual(["memory 64 MiB → unlimited"]);
 });
@@ -31,7 +46,11 @@ test("what hurts is told apart from who did it", () => {
 });
 
 test("frozen spans: closed, open, ended by the exit, and begun before the first event", () => {
-  const spans = (types: string[]) => frozenSpans(types.map((type, i) => event(i + 1, type)), (one) => one.id);
+  const spans = (types: string[]) =>
+    frozenSpans(
+      types.map((type, i) => event(i + 1, type)),
+      (one) => one.id,
+    );
 
   expect(spans(["container.freeze", "container.thaw"])).toEqual([[1, 2]]);
   expect(spans(["container.freeze"])).toEqual([[1, null]]);

@@ -46,7 +46,12 @@ export function actorText(actor: { kind: string; name: string }): string {
   return actor.name && actor.name !== actor.kind ? `${actor.kind} ${actor.name}` : actor.kind;
 }
 
-const FIELDS: Record<string, string> = { memory_max_bytes: "memory", cpu_max_cores: "cpu", pids_max: "pids", memory_swap_max_bytes: "swap" };
+const FIELDS: Record<string, string> = {
+  memory_max_bytes: "memory",
+  cpu_max_cores: "cpu",
+  pids_max: "pids",
+  memory_swap_max_bytes: "swap",
+};
 
 /** A field's name as people say it: memory_max_bytes is "memory", cpu_period_usec "cpu period". */
 export function fieldTitle(field: string): string {
@@ -84,7 +89,10 @@ export function eventLine(event: EventRecord): string {
 }
 
 /** Spans in which the container was frozen, from its freeze and thaw events; an open one has no end. */
-export function frozenSpans(events: readonly EventRecord[], at: (e: EventRecord) => number | null): [number, number | null][] {
+export function frozenSpans(
+  events: readonly EventRecord[],
+  at: (e: EventRecord) => number | null,
+): [number, number | null][] {
   const spans: [number, number | null][] = [];
   let since: number | null = null;
   for (const event of [...events].sort((a, b) => a.id - b.id)) {
@@ -93,7 +101,8 @@ export function frozenSpans(events: readonly EventRecord[], at: (e: EventRecord)
     if (!ends) continue;
     const until = at(event);
     // A thaw without its freeze: the freeze is older than the events that we have.
-    if (until !== null && (since !== null || event.type === "container.thaw")) spans.push([since ?? -Infinity, until]);
+    if (until !== null && (since !== null || event.type === "container.thaw"))
+      spans.push([since ?? -Infinity, until]);
     since = null;
   }
   if (since !== null) spans.push([since, null]);

@@ -28,12 +28,15 @@ export function knownKeys(): Key[] {
 }
 
 function isTyping(target: EventTarget | null): boolean {
-  return target instanceof HTMLElement && target.closest("input, textarea, select, [contenteditable]") !== null;
+  return (
+    target instanceof HTMLElement && target.closest("input, textarea, select, [contenteditable]") !== null
+  );
 }
 
 /** Space and Enter belong to the button or link that has the focus. */
 function isTaken(event: KeyboardEvent): boolean {
-  const onControl = event.target instanceof HTMLElement && event.target.closest("button, a, summary") !== null;
+  const onControl =
+    event.target instanceof HTMLElement && event.target.closest("button, a, summary") !== null;
   return onControl && (event.key === " " || event.key === "Enter");
 }
 
@@ -41,7 +44,8 @@ export function startKeys(): void {
   addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey || isTyping(event.target) || isTaken(event)) return;
     if (document.querySelector("dialog[open]")) return;
-    const pressed = event.timeStamp - startedAt < SEQUENCE_MS && started ? `${started} ${event.key}` : event.key;
+    const pressed =
+      event.timeStamp - startedAt < SEQUENCE_MS && started ? `${started} ${event.key}` : event.key;
     started = "";
     if (event.key === "g" && pressed === "g") {
       started = "g";

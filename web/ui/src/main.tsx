@@ -21,10 +21,14 @@ function Page() {
   const here = route.value;
   document.title = here.page === "container" ? `${here.name} · cgwarden` : "cgwarden";
   switch (here.page) {
-    case "containers": return <ContainersPage />;
-    case "container": return <ContainerPage key={here.name} name={here.name} />;
-    case "events": return <EventsPage />;
-    case "decisions": return <DecisionsPage id={here.id} />;
+    case "containers":
+      return <ContainersPage />;
+    case "container":
+      return <ContainerPage key={here.name} name={here.name} />;
+    case "events":
+      return <EventsPage />;
+    case "decisions":
+      return <DecisionsPage id={here.id} />;
   }
 }
 
@@ -32,7 +36,9 @@ function App({ loginFailed }: { loginFailed: string }) {
   if (signedOut.value) return <LoginPage failed={loginFailed} />;
   return (
     <>
-      <Shell><Page /></Shell>
+      <Shell>
+        <Page />
+      </Shell>
       <LimitDialog />
       <Help />
       <NoticeBar />

@@ -13,12 +13,27 @@ test("without data the axis reaches to its floor, so that noise stays small", ()
 });
 
 test("the maximum looks only between its two indices and past the holes", () => {
-  expect(maxOf([[9, 1, null, 2], [0, 3, 1, 99]], 1, 2)).toBe(3);
+  expect(
+    maxOf(
+      [
+        [9, 1, null, 2],
+        [0, 3, 1, 99],
+      ],
+      1,
+      2,
+    ),
+  ).toBe(3);
   expect(maxOf([[null, null]], 0, 1)).toBeNull();
   expect(maxOf([], 0, 5)).toBeNull();
 });
 
-test.each([[0, 0], [10, 0], [11, 1], [30, 2], [31, 3]])("the first index at or after %s is %s", (time, index) => {
+test.each([
+  [0, 0],
+  [10, 0],
+  [11, 1],
+  [30, 2],
+  [31, 3],
+])("the first index at or after %s is %s", (time, index) => {
   expect(firstAt([10, 20, 30], time)).toBe(index);
 });
 

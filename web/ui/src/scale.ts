@@ -52,7 +52,13 @@ export const CORE_STEPS = [0.01, 0.02, 0.05, 0.1, 0.2, 0.25, 0.5, 1, 2, 4, 8, 16
 export const TIME_STEPS = [5, 10, 15, 30, 60, 120, 300, 600];
 
 /** The points of a sparkline in a box of `width` by `height`: one string per unbroken piece. */
-export function sparkPieces(values: readonly Num[], size: number, max: number, width: number, height: number): string[] {
+export function sparkPieces(
+  values: readonly Num[],
+  size: number,
+  max: number,
+  width: number,
+  height: number,
+): string[] {
   const pieces: string[] = [];
   let piece: string[] = [];
   const step = width / Math.max(1, size - 1);

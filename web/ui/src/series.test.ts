@@ -7,7 +7,11 @@ const page = (t: number[], avg: (number | null)[]) => ({ t, metrics: { cpu: { mi
 test("a row that is not newer is dropped, since a stream may repeat itself", () => {
   const series = new Series(["cpu"], 60);
 
-  expect([series.append(10, { cpu: 1 }), series.append(10, { cpu: 2 }), series.append(9, { cpu: 3 })]).toEqual([true, false, false]);
+  expect([
+    series.append(10, { cpu: 1 }),
+    series.append(10, { cpu: 2 }),
+    series.append(9, { cpu: 3 }),
+  ]).toEqual([true, false, false]);
 
   expect(series.column("cpu")).toEqual([1]);
 });

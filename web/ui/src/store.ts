@@ -107,7 +107,22 @@ export function startClock(): void {
 }
 
 const BLANK: Container = {
-  name: "", state: "running", pid: null, exit_code: null, image: "", labels: {}, created_at: null, started_at: null,
-  finished_at: null, class: "", command: [], rootfs: "", network: "", hostname: "", supervised: true, oom_killed: false,
-  usage: null, limits: null,
+  name: "",
+  state: "running",
+  pid: null,
+  exit_code: null,
+  image: "",
+  labels: {},
+  created_at: null,
+  started_at: null,
+  finished_at: null,
+  class: "",
+  command: [],
+  rootfs: "",
+  network: "",
+  hostname: "",
+  supervised: true,
+  oom_killed: false,
+  usage: null,
+  limits: null,
 };

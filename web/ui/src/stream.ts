@@ -2,7 +2,15 @@
 // comes back, opened again with everything read afresh.
 
 import { readContainers, readEvents, readHost, signedOut } from "./api";
-import { connection, gapEpoch, loaded, takeContainerFrame, takeContainers, takeEvents, takeHostFrame } from "./store";
+import {
+  connection,
+  gapEpoch,
+  loaded,
+  takeContainerFrame,
+  takeContainers,
+  takeEvents,
+  takeHostFrame,
+} from "./store";
 import type { ContainerFrame, EventRecord, Host } from "./wire";
 
 const ADDRESS = "api/v1/stream?topics=host,containers,events";
@@ -31,7 +39,11 @@ export async function open(): Promise<void> {
 }
 
 async function refresh(): Promise<void> {
-  const [list, machine, recent] = await Promise.all([readContainers(), readHost(), readEvents({ limit: 200 })]);
+  const [list, machine, recent] = await Promise.all([
+    readContainers(),
+    readHost(),
+    readEvents({ limit: 200 }),
+  ]);
   takeContainers(list);
   takeHostFrame(machine);
   takeEvents(recent);

@@ -35,14 +35,20 @@ export function parseCount(typed: string): Parsed {
 }
 
 function parseList(typed: string): Parsed {
-  return /^\d+(-\d+)?(,\d+(-\d+)?)*$/.test(typed) ? { value: typed } : { problem: "CPUs and nodes look like 0-3,8." };
+  return /^\d+(-\d+)?(,\d+(-\d+)?)*$/.test(typed)
+    ? { value: typed }
+    : { problem: "CPUs and nodes look like 0-3,8." };
 }
 
 /** The text that stands in the form for a value in force: parsing it gives the same value back. */
 export function typedForm(field: string, value: unknown): string {
   if (typeof value !== "number") return value == null ? "" : String(value);
   if (!field.endsWith("_bytes")) return String(value);
-  for (const [unit, power] of [["G", 3], ["M", 2], ["K", 1]] as const) {
+  for (const [unit, power] of [
+    ["G", 3],
+    ["M", 2],
+    ["K", 1],
+  ] as const) {
     if (value >= 1024 ** power && value % 1024 ** power === 0) return `${value / 1024 ** power}${unit}`;
   }
   return String(value);

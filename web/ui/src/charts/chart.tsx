@@ -115,7 +115,8 @@ function timeAxis(shown: boolean, stroke: string, grid: string): uPlot.Axis {
     grid: { stroke: grid, width: 1 },
     ticks: { show: false },
     gap: 6,
-    values: (_plot, times, _axis, _space, step) => times.map((t) => (shown ? (step < 60 ? clock(t) : clock(t).slice(0, 5)) : "")),
+    values: (_plot, times, _axis, _space, step) =>
+      times.map((t) => (shown ? (step < 60 ? clock(t) : clock(t).slice(0, 5)) : "")),
   };
 }
 
@@ -162,7 +163,10 @@ function Legend({ panel, view }: { panel: Panel; view: View }) {
   const at = view.cursor.value ?? view.series.t.length - 1;
   const value = (metric: string): Num => view.series.column(metric)[at] ?? null;
   const limit = panel.limit ? value(panel.limit) : null;
-  const outside = useMemo(() => limit !== null && scaleNow(panel, view).limitOutside, [limit, view.version.value]);
+  const outside = useMemo(
+    () => limit !== null && scaleNow(panel, view).limitOutside,
+    [limit, view.version.value],
+  );
   return (
     <div class="legend">
       <h3 id={`chart-${panel.id}`}>
@@ -204,7 +208,15 @@ function Legend({ panel, view }: { panel: Panel; view: View }) {
 function Swatch({ colour, dash }: { colour: string; dash?: number[] | undefined }) {
   return (
     <svg class="swatch" width="18" height="8" aria-hidden="true">
-      <line x1="0" y1="4" x2="18" y2="4" stroke={`var(${colour})`} stroke-width="2" stroke-dasharray={dash?.join(" ")} />
+      <line
+        x1="0"
+        y1="4"
+        x2="18"
+        y2="4"
+        stroke={`var(${colour})`}
+        stroke-width="2"
+        stroke-dasharray={dash?.join(" ")}
+      />
     </svg>
   );
 }

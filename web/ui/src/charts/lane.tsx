@@ -56,9 +56,13 @@ function Tip({ marks, left, width }: { marks: Mark[]; left: number; width: numbe
       {marks.map(({ event, time }) => (
         <div key={event.id} class={`tip-event tone-${eventTone(event)}`}>
           <strong>{eventTitle(event)}</strong> <time>{clock(time)}</time>
-          {changes(event).slice(0, 4).map((change) => (
-            <div key={change.field} class="change">{changeText(change)}</div>
-          ))}
+          {changes(event)
+            .slice(0, 4)
+            .map((change) => (
+              <div key={change.field} class="change">
+                {changeText(change)}
+              </div>
+            ))}
           {event.reason && <div>{event.reason}</div>}
           <div class="muted">by {actorText(event.actor)}</div>
         </div>

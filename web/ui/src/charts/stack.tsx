@@ -56,8 +56,15 @@ export function Stack({ view, network }: { view: View; network: string }) {
   }, [view]);
   const shown = PANELS.filter((panel) => panel.id !== "net" || network !== "none");
   return (
-    <div class="stack" ref={box} tabIndex={0} role="group" aria-label="Charts. Arrow keys move the cursor." onKeyDown={(e) => walk(e, view, box.current)}
-      onDblClick={() => (view.zoom.value = null)}>
+    <div
+      class="stack"
+      ref={box}
+      tabIndex={0}
+      role="group"
+      aria-label="Charts. Arrow keys move the cursor."
+      onKeyDown={(e) => walk(e, view, box.current)}
+      onDblClick={() => (view.zoom.value = null)}
+    >
       <div class="chart lane-row">
         <div class="legend" aria-live="polite">
           <Cursor view={view} panels={shown} />
@@ -67,7 +74,9 @@ export function Stack({ view, network }: { view: View; network: string }) {
       {shown.map((panel, i) => (
         <Chart key={panel.id} panel={panel} view={view} last={i === shown.length - 1} />
       ))}
-      {network === "none" && <p class="muted aside-note">No network chart: this container was started with network “none”.</p>}
+      {network === "none" && (
+        <p class="muted aside-note">No network chart: this container was started with network “none”.</p>
+      )}
     </div>
   );
 }
@@ -76,7 +85,9 @@ function Cursor({ view, panels }: { view: View; panels: readonly Panel[] }) {
   const at = view.cursor.value;
   const time = at === null ? undefined : view.series.t[at];
   if (time === undefined) return <span class="muted">latest</span>;
-  const spoken = panels.map((p) => `${p.title} ${p.format(view.series.column(p.lines[0]?.metric ?? "")[at ?? 0])}`).join(", ");
+  const spoken = panels
+    .map((p) => `${p.title} ${p.format(view.series.column(p.lines[0]?.metric ?? "")[at ?? 0])}`)
+    .join(", ");
   return (
     <>
       <strong>{clock(time)}</strong>
@@ -93,9 +104,22 @@ function walk(event: KeyboardEvent, view: View, box: HTMLElement | null): void {
   event.preventDefault();
   const [from, to] = view.window.value;
   const last = view.series.t.length - 1;
-  const next = Math.min(last, Math.max(0, (view.cursor.value ?? last + (step < 0 ? 1 : 0)) + step * (event.shiftKey ? 10 : 1)));
+  const next = Math.min(
+    last,
+    Math.max(0, (view.cursor.value ?? last + (step < 0 ? 1 : 0)) + step * (event.shiftKey ? 10 : 1)),
+  );
   const time = view.series.t[next];
   if (time === undefined || time < from || time > to) return;
   plot.setCursor({ left: plot.valToPos(time, "x"), top: 10 }, true);
-  uPlot.sync(SYNC_KEY).pub("mousemove", plot, plot.valToPos(time, "x"), 10, plot.over.clientWidth, plot.over.clientHeight, next);
+  uPlot
+    .sync(SYNC_KEY)
+    .pub(
+      "mousemove",
+      plot,
+      plot.valToPos(time, "x"),
+      10,
+      plot.over.clientWidth,
+      plot.over.clientHeight,
+      next,
+    );
 }

@@ -37,7 +37,8 @@ export class View {
     if (this.zoom.value) return this.zoom.value;
     const ended = this.endedAt.value;
     if (ended !== null) return [ended + 2 - rangeSec.value, ended + 2];
-    if (!paused.value || this.standingAt === 0) this.standingAt = Math.max(measuredAt.value, this.series.t.at(-1) ?? 0);
+    if (!paused.value || this.standingAt === 0)
+      this.standingAt = Math.max(measuredAt.value, this.series.t.at(-1) ?? 0);
     return [this.standingAt - rangeSec.value, this.standingAt];
   });
 

@@ -26,7 +26,11 @@ export function ContainerPage({ name }: { name: string }) {
   useEffect(() => void (view.endedAt.value = ended), [view, ended]);
   useKeys([
     { keys: "f", does: "freeze or thaw", run: () => shown && void toggleFreeze(shown) },
-    { keys: "l", does: "change limits", run: () => shown && shown.state !== "exited" && (limiting.value = name) },
+    {
+      keys: "l",
+      does: "change limits",
+      run: () => shown && shown.state !== "exited" && (limiting.value = name),
+    },
   ]);
   if (missing && !live) return <Missing name={name} text={missing} />;
   if (!shown) return <p class="muted page-note">Reading…</p>;
@@ -36,18 +40,28 @@ export function ContainerPage({ name }: { name: string }) {
       <Ranges view={view} />
       <div class="columns">
         <div class="main-column">
-          <Stack view={view} network={inspected?.network ?? shown.network} key={`${name} ${inspected?.network ?? shown.network}`} />
+          <Stack
+            view={view}
+            network={inspected?.network ?? shown.network}
+            key={`${name} ${inspected?.network ?? shown.network}`}
+          />
           <Story name={name} view={view} />
           <LogTail name={name} ended={shown.state === "exited"} />
         </div>
-        <aside>{inspected && <Facts container={{ ...inspected, ...live, limits: inspected.limits }} />}</aside>
+        <aside>
+          {inspected && <Facts container={{ ...inspected, ...live, limits: inspected.limits }} />}
+        </aside>
       </div>
     </article>
   );
 }
 
 /** The facts that no stream carries, read again whenever an event says that they changed. */
-function useInspected(name: string, view: View, live: Container | undefined): { inspected: Inspected | null; missing: string } {
+function useInspected(
+  name: string,
+  view: View,
+  live: Container | undefined,
+): { inspected: Inspected | null; missing: string } {
   const inspected = useSignal<Inspected | null>(null);
   const missing = useSignal("");
   const newest = view.own.value[0]?.id ?? 0;
@@ -69,10 +83,15 @@ function Head({ container, holders }: { container: Container; holders: readonly 
   return (
     <header class="container-head">
       <div class="titles">
-        <p class="crumb"><a href="#/">Containers</a></p>
+        <p class="crumb">
+          <a href="#/">Containers</a>
+        </p>
         <h1>{container.name}</h1>
         <StateBadge container={container} />
-        <span class="muted">{lifeText(container)}{container.state === "frozen" && holders.length > 0 ? ` · held by ${holders.join(", ")}` : ""}</span>
+        <span class="muted">
+          {lifeText(container)}
+          {container.state === "frozen" && holders.length > 0 ? ` · held by ${holders.join(", ")}` : ""}
+        </span>
       </div>
       <Actions container={container} />
     </header>
@@ -92,13 +111,25 @@ function Ranges({ view }: { view: View }) {
     <div class="ranges">
       <div class="segments" role="group" aria-label="Time range">
         {[1, 5, 15].map((minutes) => (
-          <button key={minutes} type="button" aria-pressed={!zoomed && rangeSec.value === minutes * 60} onClick={() => ((view.zoom.value = null), (rangeSec.value = minutes * 60))}>
+          <button
+            key={minutes}
+            type="button"
+            aria-pressed={!zoomed && rangeSec.value === minutes * 60}
+            onClick={() => ((view.zoom.value = null), (rangeSec.value = minutes * 60))}
+          >
             {minutes} min
           </button>
         ))}
       </div>
-      {zoomed ? <button type="button" class="link" onClick={() => (view.zoom.value = null)}>back from zoom</button>
-        : <span class="muted hint">{paused.value ? "standing still: space goes on" : "drag to zoom, space to stand still"}</span>}
+      {zoomed ? (
+        <button type="button" class="link" onClick={() => (view.zoom.value = null)}>
+          back from zoom
+        </button>
+      ) : (
+        <span class="muted hint">
+          {paused.value ? "standing still: space goes on" : "drag to zoom, space to stand still"}
+        </span>
+      )}
     </div>
   );
 }
@@ -119,8 +150,13 @@ function Story({ name, view }: { name: string; view: View }) {
     <div class="story">
       <section aria-labelledby="why">
         <h2 id="why">Why</h2>
-        {decisions.value.length === 0 ? <p class="muted">No policy and no person has changed anything here.</p>
-          : decisions.value.slice(0, 12).map((one) => <DecisionView key={one.id} decision={one} withName={false} />)}
+        {decisions.value.length === 0 ? (
+          <p class="muted">No policy and no person has changed anything here.</p>
+        ) : (
+          decisions.value
+            .slice(0, 12)
+            .map((one) => <DecisionView key={one.id} decision={one} withName={false} />)
+        )}
       </section>
       <section aria-labelledby="what">
         <h2 id="what">Events</h2>
@@ -135,7 +171,9 @@ function Missing({ name, text }: { name: string; text: string }) {
     <div class="empty">
       <h1>No container “{name}”</h1>
       <p>{text}</p>
-      <p><a href="#/">See those that there are</a></p>
+      <p>
+        <a href="#/">See those that there are</a>
+      </p>
     </div>
   );
 }

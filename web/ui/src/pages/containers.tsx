@@ -14,8 +14,15 @@ import { containers, events, loaded, paused } from "../store";
 import type { Container, EventRecord } from "../wire";
 
 const COLUMNS: readonly [Column, string][] = [
-  ["name", "Container"], ["state", "State"], ["cpu", "CPU"], ["memory", "Memory"], ["io", "Block I/O"], ["net", "Network"],
-  ["pids", "Pids"], ["pressure", "Pressure"], ["event", "Last event"],
+  ["name", "Container"],
+  ["state", "State"],
+  ["cpu", "CPU"],
+  ["memory", "Memory"],
+  ["io", "Block I/O"],
+  ["net", "Network"],
+  ["pids", "Pids"],
+  ["pressure", "Pressure"],
+  ["event", "Last event"],
 ];
 const REORDER_MS = 4000;
 
@@ -37,7 +44,11 @@ function List() {
   const live = [...containers.value.values()];
   const all = useStill(live);
   const newest = useNewestEvents();
-  const rows = useSteadyOrder(all.filter((one) => matches(one, filter.value)), order.value, (name) => newest.get(name)?.id ?? 0);
+  const rows = useSteadyOrder(
+    all.filter((one) => matches(one, filter.value)),
+    order.value,
+    (name) => newest.get(name)?.id ?? 0,
+  );
   useListKeys(rows, selected, input);
   if (!loaded.value) return <p class="muted page-note">Reading…</p>;
   return (
@@ -48,30 +59,66 @@ function List() {
         <span class="spacer" />
         <label class="filter" hidden={live.length === 0}>
           <span class="sr-only">Filter containers</span>
-          <input ref={input} type="search" placeholder="Filter" autocomplete="off" spellcheck={false} value={filter.value} onInput={(e) => (filter.value = e.currentTarget.value)}
-            onKeyDown={(e) => e.key === "Escape" && (e.preventDefault(), (filter.value = ""), e.currentTarget.blur())} />
+          <input
+            ref={input}
+            type="search"
+            placeholder="Filter"
+            autocomplete="off"
+            spellcheck={false}
+            value={filter.value}
+            onInput={(e) => (filter.value = e.currentTarget.value)}
+            onKeyDown={(e) =>
+              e.key === "Escape" && (e.preventDefault(), (filter.value = ""), e.currentTarget.blur())
+            }
+          />
           <kbd aria-hidden="true">/</kbd>
         </label>
       </div>
-      {live.length === 0 ? <Empty /> : (
+      {live.length === 0 ? (
+        <Empty />
+      ) : (
         <table class="containers">
           <thead>
             <tr>
               {COLUMNS.map(([column, title]) => (
-                <th key={column} scope="col" class={`col-${column}`} aria-sort={order.value.column === column ? (order.value.down ? "descending" : "ascending") : undefined}>
-                  <button type="button" onClick={() => (order.value = next(order.value, column))}>{title}</button>
+                <th
+                  key={column}
+                  scope="col"
+                  class={`col-${column}`}
+                  aria-sort={
+                    order.value.column === column
+                      ? order.value.down
+                        ? "descending"
+                        : "ascending"
+                      : undefined
+                  }
+                >
+                  <button type="button" onClick={() => (order.value = next(order.value, column))}>
+                    {title}
+                  </button>
                 </th>
               ))}
             </tr>
           </thead>
           <tbody>
             {rows.map((one) => (
-              <Row key={one.name} container={one} event={newest.get(one.name)} selected={selected.value === one.name} onSelect={() => (selected.value = one.name)} />
+              <Row
+                key={one.name}
+                container={one}
+                event={newest.get(one.name)}
+                selected={selected.value === one.name}
+                onSelect={() => (selected.value = one.name)}
+              />
             ))}
             {rows.length === 0 && (
-              <tr><td class="no-hit" colSpan={COLUMNS.length}>
-                Nothing matches “{filter.value}”. <button type="button" class="link" onClick={() => (filter.value = "")}>Show all</button>
-              </td></tr>
+              <tr>
+                <td class="no-hit" colSpan={COLUMNS.length}>
+                  Nothing matches “{filter.value}”.{" "}
+                  <button type="button" class="link" onClick={() => (filter.value = "")}>
+                    Show all
+                  </button>
+                </td>
+              </tr>
             )}
           </tbody>
         </table>
@@ -83,7 +130,10 @@ function List() {
 function countText(list: readonly Container[]): string {
   const counts = new Map<string, number>();
   for (const { state } of list) counts.set(state, (counts.get(state) ?? 0) + 1);
-  return ["running", "frozen", "created", "exited"].filter((state) => counts.has(state)).map((state) => `${counts.get(state)} ${state}`).join(" · ");
+  return ["running", "frozen", "created", "exited"]
+    .filter((state) => counts.has(state))
+    .map((state) => `${counts.get(state)} ${state}`)
+    .join(" · ");
 }
 
 /** A number column starts with its largest value. */
@@ -103,12 +153,17 @@ function useNewestEvents(): ReadonlyMap<string, EventRecord> {
   const list = events.value;
   return useMemo(() => {
     const newest = new Map<string, EventRecord>();
-    for (const event of list) if (event.container && !newest.has(event.container.name)) newest.set(event.container.name, event);
+    for (const event of list)
+      if (event.container && !newest.has(event.container.name)) newest.set(event.container.name, event);
     return newest;
   }, [list]);
 }
 
-function useSteadyOrder(rows: readonly Container[], order: Order, lastEvent: (name: string) => number): Container[] {
+function useSteadyOrder(
+  rows: readonly Container[],
+  order: Order,
+  lastEvent: (name: string) => number,
+): Container[] {
   const beat = useSignal(0);
   useEffect(() => {
     const timer = setInterval(() => {
@@ -116,17 +171,28 @@ function useSteadyOrder(rows: readonly Container[], order: Order, lastEvent: (na
     }, REORDER_MS);
     return () => clearInterval(timer);
   }, []);
-  const members = rows.map((one) => one.name).sort().join("\n");
-  const names = useMemo(() => sorted(rows, order, lastEvent).map((one) => one.name), [members, order, beat.value]);
+  const members = rows
+    .map((one) => one.name)
+    .sort()
+    .join("\n");
+  const names = useMemo(
+    () => sorted(rows, order, lastEvent).map((one) => one.name),
+    [members, order, beat.value],
+  );
   const byName = new Map(rows.map((one) => [one.name, one]));
   return names.flatMap((name) => byName.get(name) ?? []);
 }
 
-function useListKeys(rows: readonly Container[], selected: { value: string | null }, input: { current: HTMLInputElement | null }): void {
+function useListKeys(
+  rows: readonly Container[],
+  selected: { value: string | null },
+  input: { current: HTMLInputElement | null },
+): void {
   const chosen = (): Container | undefined => rows.find((one) => one.name === selected.value);
   const move = (step: number): void => {
     const at = rows.findIndex((one) => one.name === selected.value);
-    const to = rows[at < 0 ? (step > 0 ? 0 : rows.length - 1) : Math.min(rows.length - 1, Math.max(0, at + step))];
+    const to =
+      rows[at < 0 ? (step > 0 ? 0 : rows.length - 1) : Math.min(rows.length - 1, Math.max(0, at + step))];
     if (!to) return;
     selected.value = to.name;
     requestAnimationFrame(() => document.querySelector("tr.selected")?.scrollIntoView({ block: "nearest" }));
@@ -141,7 +207,11 @@ function useListKeys(rows: readonly Container[], selected: { value: string | nul
     { keys: "k", does: "previous row", run: () => move(-1) },
     { keys: "Enter", does: "open the row", run: withChosen((one) => go(containerLink(one.name))) },
     { keys: "f", does: "freeze or thaw", run: withChosen((one) => void toggleFreeze(one)) },
-    { keys: "l", does: "change limits", run: withChosen((one) => one.state !== "exited" && (limiting.value = one.name)) },
+    {
+      keys: "l",
+      does: "change limits",
+      run: withChosen((one) => one.state !== "exited" && (limiting.value = one.name)),
+    },
   ]);
 }
 
@@ -150,8 +220,12 @@ function Empty() {
     <div class="empty">
       <h2>No containers yet</h2>
       <p>Start one in a terminal and it appears here within a second:</p>
-      <pre><code>cgwarden run -d --name hello --rootfs / --memory 64M -- sleep 600</code></pre>
-      <p class="muted">Or see four at work, with policies: <code>make demo</code></p>
+      <pre>
+        <code>cgwarden run -d --name hello --rootfs / --memory 64M -- sleep 600</code>
+      </pre>
+      <p class="muted">
+        Or see four at work, with policies: <code>make demo</code>
+      </p>
     </div>
   );
 }

@@ -19,12 +19,23 @@ export function DecisionsPage({ id }: { id: string | null }) {
   const list = (decisions.value ?? []).filter((one) => only.value === null || policyName(one) === only.value);
   return (
     <section class="page-decisions" aria-label="Decisions">
-      <div class="list-head"><h1>Decisions</h1><span class="muted">why limits are what they are</span></div>
+      <div class="list-head">
+        <h1>Decisions</h1>
+        <span class="muted">why limits are what they are</span>
+      </div>
       <Policies policies={policies.value} decisions={decisions.value ?? []} only={only} />
       {decisions.value?.length === 0 && (
-        <div class="empty"><h2>No decisions yet</h2><p>When a policy acts, is held back by a guard rail, or would have acted, it stands here with its evidence.</p></div>
+        <div class="empty">
+          <h2>No decisions yet</h2>
+          <p>
+            When a policy acts, is held back by a guard rail, or would have acted, it stands here with its
+            evidence.
+          </p>
+        </div>
       )}
-      {list.map((one) => <DecisionView key={one.id} decision={one} open={one.id === id} />)}
+      {list.map((one) => (
+        <DecisionView key={one.id} decision={one} open={one.id === id} />
+      ))}
     </section>
   );
 }
@@ -43,20 +54,43 @@ export function newestFirst(list: readonly Decision[]): Decision[] {
   return [...list].sort((a, b) => b.at.localeCompare(a.at) || b.id.localeCompare(a.id));
 }
 
-function Policies({ policies, decisions, only }: { policies: readonly Policy[]; decisions: readonly Decision[]; only: { value: string | null } }) {
+function Policies({
+  policies,
+  decisions,
+  only,
+}: {
+  policies: readonly Policy[];
+  decisions: readonly Decision[];
+  only: { value: string | null };
+}) {
   if (policies.length === 0) {
-    return <p class="muted">No policies are loaded. Put files into <code>/etc/cgwarden/policies.d</code>; <code>enforcer/policies/</code> has three to start from.</p>;
+    return (
+      <p class="muted">
+        No policies are loaded. Put files into <code>/etc/cgwarden/policies.d</code>;{" "}
+        <code>enforcer/policies/</code> has three to start from.
+      </p>
+    );
   }
   return (
     <div class="policies" role="group" aria-label="Show the decisions of">
       {policies.map((policy) => {
-        const acted = decisions.filter((one) => policyName(one) === policy.name && one.outcome === "applied").length;
+        const acted = decisions.filter(
+          (one) => policyName(one) === policy.name && one.outcome === "applied",
+        ).length;
         const chosen = only.value === policy.name;
         return (
-          <button key={policy.name} type="button" class="policy" aria-pressed={chosen} onClick={() => (only.value = chosen ? null : policy.name)}>
+          <button
+            key={policy.name}
+            type="button"
+            class="policy"
+            aria-pressed={chosen}
+            onClick={() => (only.value = chosen ? null : policy.name)}
+          >
             <strong>{policy.name}</strong>
             <span class={`mode mode-${policy.mode ?? "observe"}`}>{policy.mode ?? "observe"}</span>
-            <span class="muted">{acted === 0 ? "has not acted" : `acted ${acted} time${acted === 1 ? "" : "s"}`}</span>
+            <span class="muted">
+              {acted === 0 ? "has not acted" : `acted ${acted} time${acted === 1 ? "" : "s"}`}
+            </span>
           </button>
         );
       })}

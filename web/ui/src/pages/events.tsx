@@ -20,16 +20,39 @@ export function EventsPage() {
     <section class="page-events" aria-label="Events">
       <div class="list-head">
         <h1>Events</h1>
-        <span class="muted">{shown.length === kept.current.length ? `the last ${shown.length}` : `${shown.length} of ${kept.current.length}`}</span>
+        <span class="muted">
+          {shown.length === kept.current.length
+            ? `the last ${shown.length}`
+            : `${shown.length} of ${kept.current.length}`}
+        </span>
         <span class="spacer" />
         <label class="filter">
           <span class="sr-only">Filter events</span>
-          <input ref={input} type="search" placeholder="Filter" autocomplete="off" value={filter.value} onInput={(e) => (filter.value = e.currentTarget.value)} />
+          <input
+            ref={input}
+            type="search"
+            placeholder="Filter"
+            autocomplete="off"
+            value={filter.value}
+            onInput={(e) => (filter.value = e.currentTarget.value)}
+          />
           <kbd aria-hidden="true">/</kbd>
         </label>
       </div>
-      {loaded.value && kept.current.length === 0 && <div class="empty"><h2>Nothing has happened yet</h2><p>Starts, exits, limit changes, freezes and what policies do will stand here.</p></div>}
-      {kept.current.length > 0 && shown.length === 0 && <p class="no-hit">Nothing matches “{filter.value}”. <button type="button" class="link" onClick={() => (filter.value = "")}>Show all</button></p>}
+      {loaded.value && kept.current.length === 0 && (
+        <div class="empty">
+          <h2>Nothing has happened yet</h2>
+          <p>Starts, exits, limit changes, freezes and what policies do will stand here.</p>
+        </div>
+      )}
+      {kept.current.length > 0 && shown.length === 0 && (
+        <p class="no-hit">
+          Nothing matches “{filter.value}”.{" "}
+          <button type="button" class="link" onClick={() => (filter.value = "")}>
+            Show all
+          </button>
+        </p>
+      )}
       {byDay(shown).map(([title, list]) => (
         <section key={title}>
           <h2 class="day">{title}</h2>
@@ -41,8 +64,20 @@ export function EventsPage() {
 }
 
 function eventMatches(event: EventRecord, filter: string): boolean {
-  const text = [event.type, eventTitle(event), eventLine(event), event.container?.name ?? "host", actorText(event.actor), event.reason].join(" ").toLowerCase();
-  return filter.toLowerCase().split(/\s+/).every((word) => text.includes(word));
+  const text = [
+    event.type,
+    eventTitle(event),
+    eventLine(event),
+    event.container?.name ?? "host",
+    actorText(event.actor),
+    event.reason,
+  ]
+    .join(" ")
+    .toLowerCase();
+  return filter
+    .toLowerCase()
+    .split(/\s+/)
+    .every((word) => text.includes(word));
 }
 
 function byDay(list: readonly EventRecord[]): [string, EventRecord[]][] {

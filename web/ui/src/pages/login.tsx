@@ -21,14 +21,33 @@ export function LoginPage({ failed }: { failed: string }) {
     <main class="login">
       <h1>cgwarden</h1>
       <p>This host wants to know who you are. In a terminal on it, as root or a member of its group:</p>
-      <pre><code>cgwarden dashboard</code></pre>
-      <p class="muted">It prints a link that works once, for a minute. Open the link, or paste its code here.</p>
+      <pre>
+        <code>cgwarden dashboard</code>
+      </pre>
+      <p class="muted">
+        It prints a link that works once, for a minute. Open the link, or paste its code here.
+      </p>
       <form onSubmit={(event) => void enter(event)}>
-        <label class="sr-only" for="code">One-time code</label>
-        <input id="code" name="code" autocomplete="one-time-code" spellcheck={false} autofocus placeholder="one-time code" value={code.value} onInput={(e) => (code.value = e.currentTarget.value)} />
-        <button type="submit" class="primary" disabled={code.value.trim() === ""}>Enter</button>
+        <label class="sr-only" for="code">
+          One-time code
+        </label>
+        <input
+          id="code"
+          name="code"
+          autocomplete="one-time-code"
+          spellcheck={false}
+          autofocus
+          placeholder="one-time code"
+          value={code.value}
+          onInput={(e) => (code.value = e.currentTarget.value)}
+        />
+        <button type="submit" class="primary" disabled={code.value.trim() === ""}>
+          Enter
+        </button>
       </form>
-      <p class="bad" role="alert">{problem.value}</p>
+      <p class="bad" role="alert">
+        {problem.value}
+      </p>
     </main>
   );
 }

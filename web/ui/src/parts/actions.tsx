@@ -28,11 +28,13 @@ export async function toggleFreeze(container: Pick<Container, "name" | "state">)
 /** The answer is newer than the next frame of the stream: show it at once. */
 function show(answer: Holding): void {
   const known = containers.peek().get(answer.name);
-  if (known) containers.value = new Map(containers.peek()).set(answer.name, { ...known, state: answer.state });
+  if (known)
+    containers.value = new Map(containers.peek()).set(answer.name, { ...known, state: answer.state });
 }
 
 function outcomeText(answer: Holding, wasThaw: boolean): string {
-  if (wasThaw && answer.state === "frozen") return `${answer.name} is still frozen, held by ${answer.holders.join(", ")}`;
+  if (wasThaw && answer.state === "frozen")
+    return `${answer.name} is still frozen, held by ${answer.holders.join(", ")}`;
   if (!answer.changed) return `${answer.name} was ${answer.state} already`;
   return `${answer.name} is ${wasThaw ? "running again" : "frozen"}`;
 }
@@ -43,10 +45,22 @@ export function Actions({ container }: { container: Pick<Container, "name" | "st
   const ended = container.state === "exited";
   return (
     <div class="actions">
-      <button type="button" disabled={waiting || ended} aria-keyshortcuts="f" onClick={() => void toggleFreeze(container)} data-action={frozen ? "thaw" : "freeze"}>
+      <button
+        type="button"
+        disabled={waiting || ended}
+        aria-keyshortcuts="f"
+        onClick={() => void toggleFreeze(container)}
+        data-action={frozen ? "thaw" : "freeze"}
+      >
         {frozen ? "Thaw" : "Freeze"}
       </button>
-      <button type="button" disabled={ended} aria-keyshortcuts="l" onClick={() => (limiting.value = container.name)} data-action="limit">
+      <button
+        type="button"
+        disabled={ended}
+        aria-keyshortcuts="l"
+        onClick={() => (limiting.value = container.name)}
+        data-action="limit"
+      >
         Limits…
       </button>
     </div>

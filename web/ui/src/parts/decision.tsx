@@ -19,16 +19,31 @@ export function containerName(decision: Decision): string | null {
   return container || decision.candidates?.find((one) => !one.rejected)?.name || null;
 }
 
-export function DecisionView({ decision, open = false, withName = true }: { decision: Decision; open?: boolean; withName?: boolean }) {
+export function DecisionView({
+  decision,
+  open = false,
+  withName = true,
+}: {
+  decision: Decision;
+  open?: boolean;
+  withName?: boolean;
+}) {
   const name = containerName(decision);
   return (
     <details class={`decision outcome-${decision.outcome}`} open={open} id={`decision-${decision.id}`}>
       <summary>
-        <time dateTime={decision.at} title={decision.at}>{clock(unix(decision.at) ?? 0)}</time>
+        <time dateTime={decision.at} title={decision.at}>
+          {clock(unix(decision.at) ?? 0)}
+        </time>
         <span class="outcome">{decision.outcome.replaceAll("_", " ")}</span>
-        {withName && name && <a class="decision-name" href={containerLink(name)}>{name}</a>}
+        {withName && name && (
+          <a class="decision-name" href={containerLink(name)}>
+            {name}
+          </a>
+        )}
         <span class="decision-text">
-          {changeOf(decision) && <span class="change">{changeOf(decision)}</span>} {decision.reason && <span class="reason">{decision.reason}</span>}
+          {changeOf(decision) && <span class="change">{changeOf(decision)}</span>}{" "}
+          {decision.reason && <span class="reason">{decision.reason}</span>}
           {!withName && <small class="decision-by">{policyName(decision)}</small>}
         </span>
         {withName && <span class="muted decision-policy">{policyName(decision)}</span>}
@@ -41,7 +56,10 @@ export function DecisionView({ decision, open = false, withName = true }: { deci
 /** What it changed, or would have: the field where the record names it, else the first kernel file. */
 export function changeOf(decision: Decision): string {
   const { field, before, value } = decision;
-  if (field && value !== undefined) return changes({ before: { [field]: before ?? null }, after: { [field]: value } }).map(changeText).join(", ");
+  if (field && value !== undefined)
+    return changes({ before: { [field]: before ?? null }, after: { [field]: value } })
+      .map(changeText)
+      .join(", ");
   const write = decision.writes?.[0];
   return write ? `${write.file} ${write.before ?? "–"} → ${write.value ?? write.wanted ?? ""}` : "";
 }
@@ -53,25 +71,71 @@ function Evidence({ decision }: { decision: Decision }) {
   const passedOver = decision.candidates?.filter((one) => one.rejected) ?? [];
   return (
     <div class="evidence">
-      {inputs.length > 0 && <Block title="Measured">{inputs.map((one, i) => <div key={i}>{inputText(one)}{one.source && <small class="muted"> {one.source}</small>}</div>)}</Block>}
-      {decision.predicate != null && <Block title="Condition"><Predicate tree={decision.predicate} /></Block>}
-      {rails.length > 0 && (
-        <Block title="Guard rails">
-          <ul class="rails">{rails.map((one) => <li key={one.rail} class={`rail-${one.result}`} title={one.detail}>{one.rail}{one.result !== "pass" && ` ${one.result}`}{one.result !== "pass" && one.detail ? `: ${one.detail}` : ""}</li>)}</ul>
+      {inputs.length > 0 && (
+        <Block title="Measured">
+          {inputs.map((one, i) => (
+            <div key={i}>
+              {inputText(one)}
+              {one.source && <small class="muted"> {one.source}</small>}
+            </div>
+          ))}
         </Block>
       )}
-      {passedOver.length > 0 && <Block title="Passed over">{passedOver.map((one) => <div key={one.name}>{one.name}: {one.rejected}</div>)}</Block>}
-      {writes.length > 0 && <Block title="Kernel"><Writes writes={writes} planned={decision.outcome === "observed" || decision.outcome === "refused"} /></Block>}
+      {decision.predicate != null && (
+        <Block title="Condition">
+          <Predicate tree={decision.predicate} />
+        </Block>
+      )}
+      {rails.length > 0 && (
+        <Block title="Guard rails">
+          <ul class="rails">
+            {rails.map((one) => (
+              <li key={one.rail} class={`rail-${one.result}`} title={one.detail}>
+                {one.rail}
+                {one.result !== "pass" && ` ${one.result}`}
+                {one.result !== "pass" && one.detail ? `: ${one.detail}` : ""}
+              </li>
+            ))}
+          </ul>
+        </Block>
+      )}
+      {passedOver.length > 0 && (
+        <Block title="Passed over">
+          {passedOver.map((one) => (
+            <div key={one.name}>
+              {one.name}: {one.rejected}
+            </div>
+          ))}
+        </Block>
+      )}
+      {writes.length > 0 && (
+        <Block title="Kernel">
+          <Writes
+            writes={writes}
+            planned={decision.outcome === "observed" || decision.outcome === "refused"}
+          />
+        </Block>
+      )}
       <Block title="Record">
         <code>{decision.id}</code>
-        <span class="muted"> owner {decision.owner ?? "none"}{leaseText(decision)}{decision.verdict ? ` · verdict: ${decision.verdict}` : ""}</span>
+        <span class="muted">
+          {" "}
+          owner {decision.owner ?? "none"}
+          {leaseText(decision)}
+          {decision.verdict ? ` · verdict: ${decision.verdict}` : ""}
+        </span>
       </Block>
     </div>
   );
 }
 
 function Block({ title, children }: { title: string; children: preact.ComponentChildren }) {
-  return <div class="block"><h4>{title}</h4><div>{children}</div></div>;
+  return (
+    <div class="block">
+      <h4>{title}</h4>
+      <div>{children}</div>
+    </div>
+  );
 }
 
 function leaseText(decision: Decision): string {
@@ -100,13 +164,30 @@ function Predicate({ tree }: { tree: unknown }) {
   if (typeof node["leaf"] === "string") {
     const held = typeof node["held_s"] === "number" ? `held ${digits(node["held_s"])} s` : "";
     const need = typeof node["need_s"] === "number" ? ` of ${digits(node["need_s"])} s` : "";
-    return <div class={node["true"] ? "leaf true" : "leaf"}><code>{node["leaf"]}</code> <small class="muted">{node["true"] ? "true" : "false"}{held && `, ${held}${need}`}</small></div>;
+    return (
+      <div class={node["true"] ? "leaf true" : "leaf"}>
+        <code>{node["leaf"]}</code>{" "}
+        <small class="muted">
+          {node["true"] ? "true" : "false"}
+          {held && `, ${held}${need}`}
+        </small>
+      </div>
+    );
   }
   return (
     <ul class="tree">
-      {Object.entries(node).filter(([, value]) => value !== null && typeof value === "object").map(([key, value]) => (
-        <li key={key}><small class="muted">{key}</small>{Array.isArray(value) ? value.map((one, i) => <Predicate key={i} tree={one} />) : <Predicate tree={value} />}</li>
-      ))}
+      {Object.entries(node)
+        .filter(([, value]) => value !== null && typeof value === "object")
+        .map(([key, value]) => (
+          <li key={key}>
+            <small class="muted">{key}</small>
+            {Array.isArray(value) ? (
+              value.map((one, i) => <Predicate key={i} tree={one} />)
+            ) : (
+              <Predicate tree={value} />
+            )}
+          </li>
+        ))}
     </ul>
   );
 }

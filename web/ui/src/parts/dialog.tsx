@@ -21,11 +21,20 @@ export function Dialog({ title, wide = false, onClose, children }: Props) {
     if (event.target === box.current) onClose();
   };
   return (
-    <dialog ref={box} class={wide ? "wide" : ""} aria-label={title} onCancel={onClose} onClose={onClose} onMouseDown={onBackdrop}>
+    <dialog
+      ref={box}
+      class={wide ? "wide" : ""}
+      aria-label={title}
+      onCancel={onClose}
+      onClose={onClose}
+      onMouseDown={onBackdrop}
+    >
       <div class="dialog-body">
         <header>
           <h2>{title}</h2>
-          <button type="button" class="plain" aria-label="Close" onClick={onClose}>×</button>
+          <button type="button" class="plain" aria-label="Close" onClick={onClose}>
+            ×
+          </button>
         </header>
         {children}
       </div>

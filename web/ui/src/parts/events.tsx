@@ -5,22 +5,49 @@ import { clock, duration, unix } from "../format";
 import { containerLink, decisionLink } from "../route";
 import type { EventRecord } from "../wire";
 
-export function EventList({ events, withName = false }: { events: readonly EventRecord[]; withName?: boolean }) {
+export function EventList({
+  events,
+  withName = false,
+}: {
+  events: readonly EventRecord[];
+  withName?: boolean;
+}) {
   return (
     <ol class={`events${withName ? " with-name" : ""}`}>
       {events.map((event) => (
         <li key={event.id} class={`tone-${eventTone(event)}`}>
-          <time dateTime={event.time} title={event.time}>{clock(unix(event.time) ?? 0)}</time>
+          <time dateTime={event.time} title={event.time}>
+            {clock(unix(event.time) ?? 0)}
+          </time>
           <i class="dot" aria-hidden="true" />
-          {withName && <span class="event-name">{event.container ? <a href={containerLink(event.container.name)}>{event.container.name}</a> : <span class="muted">host</span>}</span>}
+          {withName && (
+            <span class="event-name">
+              {event.container ? (
+                <a href={containerLink(event.container.name)}>{event.container.name}</a>
+              ) : (
+                <span class="muted">host</span>
+              )}
+            </span>
+          )}
           <div class="event-body">
             <span class="event-title">{eventTitle(event)}</span>
-            {changes(event).slice(0, 6).map((change) => <span key={change.field} class="change">{changeText(change)}</span>)}
+            {changes(event)
+              .slice(0, 6)
+              .map((change) => (
+                <span key={change.field} class="change">
+                  {changeText(change)}
+                </span>
+              ))}
             {event.reason && <span class="reason">{event.reason}</span>}
             <span class="muted by">
               {actorText(event.actor)}
               {lease(event)}
-              {event.decision && <> · <a href={decisionLink(event.decision)}>why</a></>}
+              {event.decision && (
+                <>
+                  {" "}
+                  · <a href={decisionLink(event.decision)}>why</a>
+                </>
+              )}
             </span>
           </div>
         </li>

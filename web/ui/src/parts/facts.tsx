@@ -14,13 +14,21 @@ export function Facts({ container }: { container: Inspected }) {
       <section>
         <h2>Program</h2>
         <dl class="facts">
-          <Fact title="command"><code>{container.command.join(" ")}</code></Fact>
-          <Fact title="image"><code>{container.image}</code></Fact>
+          <Fact title="command">
+            <code>{container.command.join(" ")}</code>
+          </Fact>
+          <Fact title="image">
+            <code>{container.image}</code>
+          </Fact>
           <Fact title="class">{container.class}</Fact>
           <Fact title="network">{container.network}</Fact>
           <Fact title="hostname">{container.hostname}</Fact>
           {container.pid !== null && <Fact title="pid">{container.pid}</Fact>}
-          {Object.entries(container.labels).map(([key, value]) => <Fact key={key} title={key}>{value}</Fact>)}
+          {Object.entries(container.labels).map(([key, value]) => (
+            <Fact key={key} title={key}>
+              {value}
+            </Fact>
+          ))}
         </dl>
       </section>
       <section>
@@ -32,24 +40,46 @@ export function Facts({ container }: { container: Inspected }) {
 }
 
 function Fact({ title, children }: { title: string; children: preact.ComponentChildren }) {
-  return <div><dt>{title}</dt><dd>{children}</dd></div>;
+  return (
+    <div>
+      <dt>{title}</dt>
+      <dd>{children}</dd>
+    </div>
+  );
 }
 
 /** Those that differ from a fresh cgroup or that somebody owns; the others would only be noise. */
 function LimitFacts({ container }: { container: Inspected }) {
   const owners = container.owners ?? {};
   const shown = Object.entries(container.limits ?? {}).filter(
-    ([field, value]) => !QUIET.has(field) && value !== null && value !== "" && (owners[field] || (value !== "max" && value !== false && !isDefault(field, value))),
+    ([field, value]) =>
+      !QUIET.has(field) &&
+      value !== null &&
+      value !== "" &&
+      (owners[field] || (value !== "max" && value !== false && !isDefault(field, value))),
   );
   return (
     <section>
-      <h2>Limits {container.state !== "exited" && <button type="button" class="link" onClick={() => (limiting.value = container.name)}>change</button>}</h2>
-      {shown.length === 0 ? <p class="muted">None: it may use what the host has.</p> : (
+      <h2>
+        Limits{" "}
+        {container.state !== "exited" && (
+          <button type="button" class="link" onClick={() => (limiting.value = container.name)}>
+            change
+          </button>
+        )}
+      </h2>
+      {shown.length === 0 ? (
+        <p class="muted">None: it may use what the host has.</p>
+      ) : (
         <dl class="facts limits">
           {shown.map(([field, value]) => (
             <Fact key={field} title={fieldTitle(field)}>
               {limit(field, value)}
-              {owners[field] && <small class={owners[field].startsWith("policy") ? "owner by-policy" : "owner"}>{owners[field]}</small>}
+              {owners[field] && (
+                <small class={owners[field].startsWith("policy") ? "owner by-policy" : "owner"}>
+                  {owners[field]}
+                </small>
+              )}
             </Fact>
           ))}
         </dl>
@@ -72,16 +102,26 @@ function Paths({ cgroups }: { cgroups: Record<string, string> }) {
   if (paths.length === 0) return <p class="muted">None any more.</p>;
   const list = (
     <dl class="facts paths">
-      {paths.map(([path, names]) => <Fact key={path} title={names.join(", ")}><code>{path}</code></Fact>)}
+      {paths.map(([path, names]) => (
+        <Fact key={path} title={names.join(", ")}>
+          <code>{path}</code>
+        </Fact>
+      ))}
     </dl>
   );
   if (paths.length <= 2) return list;
-  return <details class="quiet"><summary>{paths.length} directories, one per hierarchy</summary>{list}</details>;
+  return (
+    <details class="quiet">
+      <summary>{paths.length} directories, one per hierarchy</summary>
+      {list}
+    </details>
+  );
 }
 
 /** Controllers that share a directory stand in one line. */
 function byPath(cgroups: Record<string, string>): [string, string[]][] {
   const paths = new Map<string, string[]>();
-  for (const [controller, path] of Object.entries(cgroups)) paths.set(path, [...(paths.get(path) ?? []), controller]);
+  for (const [controller, path] of Object.entries(cgroups))
+    paths.set(path, [...(paths.get(path) ?? []), controller]);
   return [...paths];
 }

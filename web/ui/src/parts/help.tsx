@@ -13,7 +13,11 @@ export function Help() {
       <dl class="keys">
         {knownKeys().map((key) => (
           <div key={key.keys}>
-            <dt>{key.keys.split(" ").map((part) => <kbd key={part}>{part}</kbd>)}</dt>
+            <dt>
+              {key.keys.split(" ").map((part) => (
+                <kbd key={part}>{part}</kbd>
+              ))}
+            </dt>
             <dd>{key.does}</dd>
           </div>
         ))}

@@ -10,8 +10,21 @@ export function HostBand() {
   if (!seen) return <div class="band" aria-busy="true" />;
   return (
     <section class="band" aria-label="Host">
-      <Figure title="CPU" value={cores(seen.cpu_used_cores)} of={seen.cpu_cores_total == null ? "" : `of ${seen.cpu_cores_total} cores`} metric="cpu" full={seen.cpu_cores_total} colour="var(--c-blue)" />
-      <Figure title="Memory" {...memory(seen)} metric="memory" full={seen.memory_total_bytes} colour="var(--c-green)" />
+      <Figure
+        title="CPU"
+        value={cores(seen.cpu_used_cores)}
+        of={seen.cpu_cores_total == null ? "" : `of ${seen.cpu_cores_total} cores`}
+        metric="cpu"
+        full={seen.cpu_cores_total}
+        colour="var(--c-blue)"
+      />
+      <Figure
+        title="Memory"
+        {...memory(seen)}
+        metric="memory"
+        full={seen.memory_total_bytes}
+        colour="var(--c-green)"
+      />
       {(["cpu", "memory", "io"] as const).map((kind) => (
         <Pressure key={kind} kind={kind} value={seen.pressure?.[kind]?.some_avg10_fraction ?? null} />
       ))}
@@ -21,7 +34,10 @@ export function HostBand() {
 
 function memory(seen: Host): { value: string; of: string } {
   const used = usedMemory(seen);
-  return { value: bytes(used), of: seen.memory_total_bytes == null ? "" : `of ${bytes(seen.memory_total_bytes)}` };
+  return {
+    value: bytes(used),
+    of: seen.memory_total_bytes == null ? "" : `of ${bytes(seen.memory_total_bytes)}`,
+  };
 }
 
 interface FigureProps {
@@ -37,8 +53,16 @@ function Figure({ title, value, of, metric, full, colour }: FigureProps) {
   return (
     <div class="figure">
       <h2>{title}</h2>
-      <p><strong>{value}</strong> <span class="muted">{of}</span></p>
-      <Spark values={spark(HOST, metric).list()} floor={full ?? 0.01} width={180} height={30} colour={colour} />
+      <p>
+        <strong>{value}</strong> <span class="muted">{of}</span>
+      </p>
+      <Spark
+        values={spark(HOST, metric).list()}
+        floor={full ?? 0.01}
+        width={180}
+        height={30}
+        colour={colour}
+      />
     </div>
   );
 }
@@ -50,8 +74,16 @@ function Pressure({ kind, value }: { kind: "cpu" | "memory" | "io"; value: Num }
   return (
     <div class="figure small" title="Share of the last 10 s in which some task waited">
       <h2>{TITLES[kind]} pressure</h2>
-      <p><strong>{value === null ? NONE : percent(value)}</strong></p>
-      <Spark values={spark(HOST, `pressure ${kind}`).list()} floor={0.2} width={120} height={30} colour={COLOURS[kind]} />
+      <p>
+        <strong>{value === null ? NONE : percent(value)}</strong>
+      </p>
+      <Spark
+        values={spark(HOST, `pressure ${kind}`).list()}
+        floor={0.2}
+        width={120}
+        height={30}
+        colour={COLOURS[kind]}
+      />
     </div>
   );
 }

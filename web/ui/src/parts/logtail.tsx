@@ -44,7 +44,9 @@ export function LogTail({ name, ended }: { name: string; ended: boolean }) {
   return (
     <section class="log" aria-labelledby="log">
       <h2 id="log">Log</h2>
-      {lines.value?.length === 0 ? <p class="muted">It has not written anything.</p> : (
+      {lines.value?.length === 0 ? (
+        <p class="muted">It has not written anything.</p>
+      ) : (
         <pre ref={box} tabIndex={0} aria-label="The last lines of the log" onScroll={watchScroll}>
           {lines.value?.map((line, i) => (
             <div key={i} class={line.stream}>

@@ -25,7 +25,15 @@ const KINDS = [
 ] as const;
 
 /** Three small columns: the share of the last second in which some task waited for cpu, memory, io. */
-export function Stalls({ cpu, memory, io }: { cpu: Num | undefined; memory: Num | undefined; io: Num | undefined }) {
+export function Stalls({
+  cpu,
+  memory,
+  io,
+}: {
+  cpu: Num | undefined;
+  memory: Num | undefined;
+  io: Num | undefined;
+}) {
   const values = { cpu, memory, io };
   const known = KINDS.filter(([kind]) => values[kind] != null);
   if (known.length === 0) return <span class="muted">–</span>;
@@ -34,7 +42,14 @@ export function Stalls({ cpu, memory, io }: { cpu: Num | undefined; memory: Num 
   const calm = (values[worst] ?? 0) < 0.005;
   return (
     <span class="stalls" title={`Pressure: ${text}`}>
-      <svg class="stall-bars" viewBox="0 0 20 24" width="20" height="24" role="img" aria-label={`Pressure: ${text}`}>
+      <svg
+        class="stall-bars"
+        viewBox="0 0 20 24"
+        width="20"
+        height="24"
+        role="img"
+        aria-label={`Pressure: ${text}`}
+      >
         {KINDS.map(([kind, colour], i) => {
           const height = Math.min(1, values[kind] ?? 0) * 24;
           return (

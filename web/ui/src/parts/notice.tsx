@@ -32,7 +32,9 @@ export function NoticeBar() {
         <div class={`notice${notice.bad ? " bad" : ""}`}>
           <span>{notice.text}</span>
           {notice.hint && <span class="muted">{notice.hint}</span>}
-          <button type="button" class="plain" aria-label="Dismiss" onClick={() => (current.value = null)}>×</button>
+          <button type="button" class="plain" aria-label="Dismiss" onClick={() => (current.value = null)}>
+            ×
+          </button>
         </div>
       )}
     </div>

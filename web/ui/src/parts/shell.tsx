@@ -23,7 +23,13 @@ export function Shell({ children }: { children: ComponentChildren }) {
   ]);
   return (
     <>
-      <a class="skip" href="#main" onClick={(event) => (event.preventDefault(), document.getElementById("main")?.focus())}>To the content</a>
+      <a
+        class="skip"
+        href="#main"
+        onClick={(event) => (event.preventDefault(), document.getElementById("main")?.focus())}
+      >
+        To the content
+      </a>
       <header class="top">
         <a class="brand" href="#/" aria-label="cgwarden, containers">
           <Logo />
@@ -31,17 +37,29 @@ export function Shell({ children }: { children: ComponentChildren }) {
         </a>
         <nav aria-label="Pages">
           {PAGES.map(({ page, title, hash }) => (
-            <a key={page} href={hash} aria-current={isHere(page) ? "page" : undefined}>{title}</a>
+            <a key={page} href={hash} aria-current={isHere(page) ? "page" : undefined}>
+              {title}
+            </a>
           ))}
         </nav>
         <span class="spacer" />
         {host.value?.info?.hostname && <span class="hostname muted">{host.value.info.hostname}</span>}
         <Pulse />
         <ThemeButton />
-        <button type="button" class="plain" aria-label="Keys" title="Keys (?)" onClick={() => (helping.value = true)}>?</button>
+        <button
+          type="button"
+          class="plain"
+          aria-label="Keys"
+          title="Keys (?)"
+          onClick={() => (helping.value = true)}
+        >
+          ?
+        </button>
       </header>
       <Banner />
-      <main id="main" tabIndex={-1}>{children}</main>
+      <main id="main" tabIndex={-1}>
+        {children}
+      </main>
     </>
   );
 }
@@ -61,10 +79,26 @@ function Logo() {
 
 /** A button, since it is also how a pointer says what space says. */
 function Pulse() {
-  const state = paused.value ? "paused" : connection.value === "live" && staleSec.value !== null ? "stale" : connection.value;
-  const words = { paused: "paused", stale: "stale", live: "live", lost: "disconnected", connecting: "connecting" }[state];
+  const state = paused.value
+    ? "paused"
+    : connection.value === "live" && staleSec.value !== null
+      ? "stale"
+      : connection.value;
+  const words = {
+    paused: "paused",
+    stale: "stale",
+    live: "live",
+    lost: "disconnected",
+    connecting: "connecting",
+  }[state];
   return (
-    <button type="button" class={`pulse pulse-${state}`} aria-pressed={paused.value} title="Stand still, or go on (space)" onClick={() => (paused.value = !paused.value)}>
+    <button
+      type="button"
+      class={`pulse pulse-${state}`}
+      aria-pressed={paused.value}
+      title="Stand still, or go on (space)"
+      onClick={() => (paused.value = !paused.value)}
+    >
       <i aria-hidden="true" />
       {words}
     </button>
@@ -75,7 +109,13 @@ function ThemeButton() {
   schemeEpoch.value;
   const other = isDark() ? "light" : "dark";
   return (
-    <button type="button" class="plain" aria-label={`Use ${other} colours`} title={`Use ${other} colours`} onClick={flip}>
+    <button
+      type="button"
+      class="plain"
+      aria-label={`Use ${other} colours`}
+      title={`Use ${other} colours`}
+      onClick={flip}
+    >
       <svg width="16" height="16" viewBox="0 0 16 16" aria-hidden="true">
         <circle cx="8" cy="8" r="6.2" fill="none" stroke="currentColor" stroke-width="1.6" />
         <path d="M8 1.8a6.2 6.2 0 0 1 0 12.4z" fill="currentColor" />
@@ -86,10 +126,18 @@ function ThemeButton() {
 
 function Banner() {
   if (connection.value === "lost") {
-    return <div class="banner" role="alert">Disconnected: the daemon does not answer. What is shown is old. Trying again…</div>;
+    return (
+      <div class="banner" role="alert">
+        Disconnected: the daemon does not answer. What is shown is old. Trying again…
+      </div>
+    );
   }
   if (staleSec.value !== null) {
-    return <div class="banner" role="alert">Stale: no measurement for {staleSec.value} s.</div>;
+    return (
+      <div class="banner" role="alert">
+        Stale: no measurement for {staleSec.value} s.
+      </div>
+    );
   }
   return null;
 }

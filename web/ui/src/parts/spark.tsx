@@ -14,7 +14,15 @@ interface Props {
   colour?: string;
 }
 
-export function Spark({ values, size = 60, limit = null, floor, width = 96, height = 26, colour = "var(--c-blue)" }: Props) {
+export function Spark({
+  values,
+  size = 60,
+  limit = null,
+  floor,
+  width = 96,
+  height = 26,
+  colour = "var(--c-blue)",
+}: Props) {
   const data = Math.max(floor, ...values.map((value) => value ?? 0));
   const limitShown = limit !== null && limit <= data * 4;
   const max = (limitShown ? Math.max(data, limit) : data) * 1.06;
@@ -25,7 +33,14 @@ export function Spark({ values, size = 60, limit = null, floor, width = 96, heig
       {sparkPieces(values, size, max, width, height).map((points, i) => (
         <g key={i}>
           <polygon points={closed(points, height)} fill={colour} fill-opacity="0.13" />
-          <polyline points={points} fill="none" stroke={colour} stroke-width="1.5" stroke-linejoin="round" vector-effect="non-scaling-stroke" />
+          <polyline
+            points={points}
+            fill="none"
+            stroke={colour}
+            stroke-width="1.5"
+            stroke-linejoin="round"
+            vector-effect="non-scaling-stroke"
+          />
         </g>
       ))}
     </svg>

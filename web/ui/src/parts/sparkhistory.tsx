@@ -15,8 +15,14 @@ export function useSparkHistory(): void {
   const epoch = gapEpoch.value;
   useEffect(() => {
     if (!ready) return;
-    const waiting = [...containers.peek().values()].filter((one) => one.state !== "exited" && !filled.has(one.name)).slice(0, FIRST);
-    for (let i = 0; i < AT_ONCE; i += 1) void work(waiting.map((one) => one.name), i);
+    const waiting = [...containers.peek().values()]
+      .filter((one) => one.state !== "exited" && !filled.has(one.name))
+      .slice(0, FIRST);
+    for (let i = 0; i < AT_ONCE; i += 1)
+      void work(
+        waiting.map((one) => one.name),
+        i,
+      );
     void fillHost();
   }, [ready, epoch]);
 }
@@ -38,8 +44,11 @@ async function fillHost(): Promise<void> {
   const column = (name: string): Num[] => page.metrics[name]?.avg ?? [];
   const total = host.peek()?.memory_total_bytes ?? null;
   spark(HOST, "cpu").prepend(column("cpu_used_cores"));
-  spark(HOST, "memory").prepend(column("memory_available_bytes").map((free) => (free === null || total === null ? null : total - free)));
-  for (const kind of ["cpu", "memory", "io"]) spark(HOST, `pressure ${kind}`).prepend(column(`${kind}_pressure_fraction`));
+  spark(HOST, "memory").prepend(
+    column("memory_available_bytes").map((free) => (free === null || total === null ? null : total - free)),
+  );
+  for (const kind of ["cpu", "memory", "io"])
+    spark(HOST, `pressure ${kind}`).prepend(column(`${kind}_pressure_fraction`));
 }
 
 /** Without history a sparkline fills from the stream. */

@@ -20,10 +20,20 @@ export function Writes({ writes, planned = false }: { writes: readonly KernelWri
           const back = write.read_back ?? write.readback;
           return (
             <tr key={i}>
-              <td><code>{write.file}</code></td>
-              <td><code>{write.before ?? "–"}</code></td>
-              <td><code>{wanted}</code></td>
-              {!planned && <td class={agrees(wanted, back) ? "agrees" : "differs"}><code>{back ?? (write.errno ? `errno ${write.errno}` : "–")}</code></td>}
+              <td>
+                <code>{write.file}</code>
+              </td>
+              <td>
+                <code>{write.before ?? "–"}</code>
+              </td>
+              <td>
+                <code>{wanted}</code>
+              </td>
+              {!planned && (
+                <td class={agrees(wanted, back) ? "agrees" : "differs"}>
+                  <code>{back ?? (write.errno ? `errno ${write.errno}` : "–")}</code>
+                </td>
+              )}
             </tr>
           );
         })}
