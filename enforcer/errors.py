@@ -142,3 +142,13 @@ class PolicyError(EnforcerError):
         self.line = line
         self.column = column
         self.what = what
+
+
+class UnknownDecision(UnknownTarget):
+    """No decision of that id in the journal."""
+
+    def __init__(self, identifier: str) -> None:
+        super(UnknownTarget, self).__init__(
+            f'no such decision "{identifier}" (`cgwarden why NAME` lists them)'
+        )
+        self.name = identifier

@@ -1,0 +1,99 @@
+"""Who wants what of a field: claims with priorities and leases over a baseline; the highest live claim wins.
+
+Pure values: every change makes a new `FieldClaims`, which is stored only once the kernel has taken it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from enforcer.outcomes import OPERATOR, SPEC
+
+SPEC_PRIORITY = -1
+OPERATOR_PRIORITY = 2000
+
+
+def priority_of(owner: str, policy_priority: int = 0) -> int:
+    """The spec stands below all policies (0-1000), people above them."""
+    if owner == SPEC:
+        return SPEC_PRIORITY
+    return policy_priority if owner.startswith("policy:") else OPERATOR_PRIORITY
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """One owner's wanted value. `deadline_ns` is CLOCK_BOOTTIME; None: until it is taken back."""
+
+    owner: str
+    priority: int
+    wanted: object
+    deadline_ns: int | None = None
+    decision: str | None = None
+    since: float = 0.0
+
+    def live(self, now_ns: int) -> bool:
+        """Has its lease not ended?"""
+        return self.deadline_ns is None or self.deadline_ns > now_ns
+
+
+@dataclass(frozen=True, slots=True)
+class FieldClaims:
+    """The claims on one field, oldest first, and what the field was before the first of them."""
+
+    baseline: object
+    claims: tuple[Claim, ...] = ()
+
+    def with_claim(self, claim: Claim) -> FieldClaims:
+        """With this owner's claim made or replaced."""
+        others = tuple(other for other in self.claims if other.owner != claim.owner)
+        return replace(self, claims=(*others, claim))
+
+    def with_decision(self, claim: Claim | None, decision: str) -> FieldClaims:
+        """With the id of the decision that made a claim written into it."""
+        if claim is None or self.of(claim.owner) is None:
+            return self
+        return self.with_claim(replace(claim, decision=decision))
+
+    def without(self, owner: str) -> FieldClaims:
+        """With this owner's claim taken back."""
+        return replace(self, claims=tuple(claim for claim in self.claims if claim.owner != owner))
+
+    def live(self, now_ns: int) -> FieldClaims:
+        """Without the claims whose lease has ended."""
+        return replace(self, claims=tuple(claim for claim in self.claims if claim.live(now_ns)))
+
+    def of(self, owner: str) -> Claim | None:
+        """This owner's claim."""
+        return next((claim for claim in self.claims if claim.owner == owner), None)
+
+    def winner(self, now_ns: int) -> Claim | None:
+        """The live claim that decides: the highest priority, and of equals the oldest."""
+        live = [claim for claim in self.claims if claim.live(now_ns)]
+        return max(live, key=lambda claim: claim.priority) if live else None
+
+    def value(self, now_ns: int) -> object:
+        """What the field should be at this instant."""
+        winner = self.winner(now_ns)
+        return self.baseline if winner is None else winner.wanted
+
+    def resting(self) -> object:
+        """What the field is when no policy and no person wants anything: the spec's value, else the baseline."""
+        spec = self.of(SPEC)
+        return self.baseline if spec is None else spec.wanted
+
+    def timeline(self, now_ns: int) -> list[tuple[int, object]]:
+        """What the field must become when leases end: (deadline, value) in order, only where the value changes."""
+        steps: list[tuple[int, object]] = []
+        present = self.value(now_ns)
+        deadlines = {claim.deadline_ns for claim in self.claims if claim.deadline_ns is not None}
+        for deadline_ns in sorted(deadlines):
+            after = self.value(deadline_ns)
+            if deadline_ns > now_ns and after != present:
+                steps.append((deadline_ns, after))
+                present = after
+        return steps
+
+
+def is_person(owner: str) -> bool:
+    """Is this owner a human with the right to be obeyed?"""
+    return owner == OPERATOR or not (owner == SPEC or owner.startswith("policy:"))

@@ -1,0 +1,125 @@
+"""What the guardian ended: claims dropped, the end recorded and told; and leases handed over again after its death."""
+
+from __future__ import annotations
+
+from enforcer.clocks import boottime_ns
+from enforcer.desk import Desk
+from enforcer.errors import GuardianLost
+from enforcer.fields import FREEZER, THAWED
+from enforcer.lease import ALREADY, DRIFT, GONE, RESTORED, RETRY
+from enforcer.ledger import Place
+from enforcer.records import owner_body
+
+
+class LeaseEnds:
+    """Hears the guardian."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+        self._retried: set[str] = set()
+
+    def on_ended(self, report: dict[str, object]) -> None:
+        """A deadline came, and the guardian did what it had been told, or could not."""
+        name = str(report["key"]).partition("|")[0]
+        place = Place(name, str(report["path"]), int(str(report["inode"])), str(report["field"]))
+        result, why = str(report["result"]), str(report["why"])
+        if result == RETRY:
+            self._tell_retry(place, str(report["key"]), why)
+            return
+        self._retried.discard(str(report["key"]))
+        with self._desk.book.lock(name):
+            self._end(place, report, result, why)
+
+    def _end(self, place: Place, report: dict[str, object], result: str, why: str) -> None:
+        claims = self._desk.book.get(place)
+        if claims is None:
+            return
+        left = claims.live(max(boottime_ns(), int(str(report["at_ns"]))))
+        ended = [claim for claim in claims.claims if claim not in left.claims]
+        self._desk.book.put(place, left)
+        self._desk.ledger.keep([(place, left)])
+        if result == GONE or not ended:
+            return
+        before, wanted = report["before"], report["wanted"]
+        owner = ended[-1].owner
+        body = owner_body(
+            owner=owner,
+            verb="thaw" if place.field == FREEZER else "restore",
+            target=place.name,
+            path=place.path,
+            ino=place.ino,
+            field=place.field,
+            before=before,
+            wanted=wanted,
+            reason=_reason(owner, result, why),
+            wake="lease",
+        )
+        self._desk.ledger.note({**body, "outcome": "expired", "result": result, "ends": ended[-1].decision})
+        self._tell(place, result, owner, before, wanted, ended[-1].decision, why)
+
+    def _tell(
+        self,
+        place: Place,
+        result: str,
+        owner: str,
+        before: object,
+        wanted: object,
+        decision: str | None,
+        why: str,
+    ) -> None:
+        if result == DRIFT:
+            self._desk.tell("limit.drift", place.name, owner, why, before, wanted, decision)
+        elif place.field == FREEZER and wanted == THAWED:
+            self._desk.tell("container.thaw", place.name, owner, "the lease ended", before, wanted, decision)
+        elif result in (RESTORED, ALREADY):
+            change = ({place.field: before}, {place.field: wanted})
+            self._desk.tell("limit.change", place.name, owner, "the lease ended", *change, decision)
+
+    def _tell_retry(self, place: Place, key: str, why: str) -> None:
+        """Once for each lease: it is tried every few seconds until it works."""
+        if key in self._retried:
+            return
+        self._retried.add(key)
+        claims = self._desk.book.get(place)
+        owner = claims.claims[-1].owner if claims is not None and claims.claims else "guardian"
+        self._desk.tell(
+            "limit.drift",
+            place.name,
+            owner,
+            f"the lease ended but cannot be restored yet: {why}",
+            None,
+            None,
+            None,
+        )
+
+    def on_restart(self) -> None:
+        """The guardian had died: hand every lease to the new one."""
+        self._desk.emit(
+            "policy.state",
+            actor_kind="daemon",
+            actor_name="cgwarden",
+            reason="the guardian died and was started again",
+        )
+        for place, _ in self._desk.book.places():
+            with self._desk.book.lock(place.name):
+                self._hand_over(place)
+
+    def _hand_over(self, place: Place) -> None:
+        claims = self._desk.book.get(place)
+        if claims is None or not claims.timeline(boottime_ns()):
+            return
+        try:
+            self._desk.transactions.rearm(place, claims)
+        except GuardianLost as e:
+            reason = f"the lease of {place.field} cannot be guarded: {e}"
+            self._desk.tell("limit.drift", place.name, "guardian", reason, None, None, None)
+
+
+def _reason(owner: str, result: str, why: str) -> str:
+    match result:
+        case "restored":
+            return f"the lease of {owner} ended"
+        case "already":
+            return f"the lease of {owner} ended; nothing had to be restored"
+        case _:
+            return f"the lease of {owner} ended; {why}"

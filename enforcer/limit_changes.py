@@ -1,0 +1,288 @@
+"""Limits that people and specs ask for: checked, planned, journaled, applied; and the table of who owns what."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Mapping, Sequence
+
+from cgroupfs import UNLIMITED, BadLimit, Cgroup, Write, Written
+from enforcer.claims import Claim
+from enforcer.clocks import boottime_ns
+from enforcer.desk import Desk, claims_over, new_claim, place_of, wired
+from enforcer.errors import BadWish, BelowUsage, OwnerConflict
+from enforcer.failpoints import Failpoints
+from enforcer.fields import same_value, to_wire
+from enforcer.lease import CgroupField
+from enforcer.ledger import dump
+from enforcer.outcomes import SPEC, LimitOutcome, Target, WriteRecord
+from enforcer.records import lease_until, owner_body
+from enforcer.transaction import Move
+
+_MEMORY = "memory_max_bytes"
+_NOT_CLAIMED = ("cpuset_cpus_effective", "cpuset_mems_effective")
+
+
+class LimitChanges:
+    """Sets and reads the limits of running containers."""
+
+    def __init__(self, desk: Desk, failpoints: Failpoints) -> None:
+        self._desk = desk
+        self._failpoints = failpoints
+        self._specs: dict[str, Mapping[str, object]] = {}
+
+    def set(
+        self,
+        name: str,
+        wanted: Mapping[str, object],
+        *,
+        owner: str,
+        reason: str,
+        lease_sec: float | None,
+        force: bool,
+        dry_run: bool,
+    ) -> LimitOutcome:
+        """Make `wanted` true for `owner`: all of it or nothing."""
+        if not wanted:
+            raise BadWish("limits", "nothing is asked for")
+        wishes = {field: UNLIMITED if value in (None, "max") else value for field, value in wanted.items()}
+        with self._desk.book.lock(name):
+            target, cgroup = self._desk.target(name)
+            plan = _planned(cgroup, wishes)
+            if not force:
+                self._refuse_conflicts(name, cgroup, wishes, owner)
+                _refuse_below_usage(cgroup, wishes, plan)
+            if dry_run:
+                return self._outcome(target, cgroup, bool(plan), "planned", None, _unwritten(cgroup, plan))
+            return self._apply(target, cgroup, wishes, plan, owner, reason, lease_sec)
+
+    def _apply(
+        self,
+        target: Target,
+        cgroup: Cgroup,
+        wishes: Mapping[str, object],
+        plan: Sequence[Write],
+        owner: str,
+        reason: str,
+        lease_sec: float | None,
+    ) -> LimitOutcome:
+        self.adopt_spec(target)
+        moves = self._moves(target.name, cgroup, wishes, owner, lease_sec)
+        if not plan and lease_sec is None and all(_is_settled(move) for move in moves):
+            return self._outcome(target, cgroup, False, "unchanged", None, ())
+        before = {move.place.field: move.before for move in moves}
+        first = moves[0]
+        several = len(moves) > 1
+        body = owner_body(
+            owner=owner,
+            verb="set",
+            target=target.name,
+            path=cgroup.path,
+            ino=cgroup.inode,
+            field=", ".join(before),
+            before=wired(before) if several else first.before,
+            wanted=wired(wishes) if several else wishes[first.place.field],
+            reason=reason,
+            deadline_ns=first.owner.deadline_ns if first.owner else None,
+        )
+        done = self._desk.transactions.run(
+            cgroup, moves, body, lambda held: write_plan(held, plan, self._failpoints)
+        )
+        if plan:
+            deadline_ns = first.owner.deadline_ns if first.owner else None
+            self._desk.tell(
+                "limit.change",
+                target.name,
+                owner,
+                reason,
+                wired(before),
+                wired(wishes),
+                done.recorded.id,
+                deadline_ns,
+            )
+        return self._outcome(
+            target, cgroup, bool(plan), "applied" if plan else "unchanged", done.recorded.id, done.writes
+        )
+
+    def _moves(
+        self, name: str, cgroup: Cgroup, wishes: Mapping[str, object], owner: str, lease_sec: float | None
+    ) -> list[Move]:
+        limits, moves = cgroup.read_limits(), []
+        for field, value in wishes.items():
+            place = place_of(name, cgroup, field)
+            present = getattr(limits, field)
+            old = self._desk.book.get(place)
+            claim = new_claim(owner, value, lease_sec)
+            moves.append(Move(place, claim, old, claims_over(old, present).with_claim(claim), present))
+        return moves
+
+    def _refuse_conflicts(self, name: str, cgroup: Cgroup, wishes: Mapping[str, object], owner: str) -> None:
+        now_ns = boottime_ns()
+        for field, value in wishes.items():
+            claims = self._desk.book.get(place_of(name, cgroup, field))
+            winner = claims.winner(now_ns) if claims is not None else None
+            if winner is None or winner.owner == owner:
+                continue
+            if winner.priority > new_claim(owner, value, None).priority:
+                raise OwnerConflict(field, winner.owner, lease_until(winner.deadline_ns))
+
+    def release(self, name: str, fields: Sequence[str], *, owner: str, reason: str) -> LimitOutcome:
+        """Take back `owner`'s claims; the next claim or the baseline applies again."""
+        with self._desk.book.lock(name):
+            target, cgroup = self._desk.target(name)
+            limits, now_ns = cgroup.read_limits(), boottime_ns()
+            moves: list[Move] = []
+            for field in fields:
+                place = place_of(name, cgroup, field)
+                old = self._desk.book.get(place)
+                if old is not None and old.of(owner) is not None:
+                    moves.append(Move(place, None, old, old.without(owner), getattr(limits, field)))
+            if not moves:
+                return self._outcome(target, cgroup, False, "unchanged", None, ())
+            wishes = {move.place.field: move.new.value(now_ns) for move in moves}
+            plan = _planned(cgroup, wishes)
+            _refuse_below_usage(cgroup, wishes, plan)
+            before = {move.place.field: move.before for move in moves}
+            body = owner_body(
+                owner=owner,
+                verb="release",
+                target=name,
+                path=cgroup.path,
+                ino=cgroup.inode,
+                field=", ".join(wishes),
+                before=wired(before),
+                wanted=wired(wishes),
+                reason=reason,
+            )
+            done = self._desk.transactions.run(
+                cgroup, moves, body, lambda held: write_plan(held, plan, self._failpoints)
+            )
+            self._desk.tell(
+                "limit.change", name, owner, reason, wired(before), wired(wishes), done.recorded.id
+            )
+            return self._outcome(target, cgroup, bool(plan), "applied", done.recorded.id, done.writes)
+
+    def read(self, name: str) -> dict[str, dict[str, object]]:
+        """Each limit that this kernel offers, read now, with its owner, baseline and the end of its lease."""
+        target, cgroup = self._desk.target(name)
+        self.adopt_spec(target)
+        return self._fields(target.name, cgroup)
+
+    def _fields(self, name: str, cgroup: Cgroup) -> dict[str, dict[str, object]]:
+        limits, now_ns = cgroup.read_limits(), boottime_ns()
+        claimed = self._desk.book.of(name, cgroup.inode)
+        fields: dict[str, dict[str, object]] = {}
+        for field in type(limits).__dataclass_fields__:
+            value = getattr(limits, field)
+            if value is None:
+                continue
+            claims = claimed.get(field)
+            winner = claims.winner(now_ns) if claims is not None else None
+            fields[field] = {
+                "value": to_wire(value),
+                "owner": None if winner is None else winner.owner,
+                "baseline": None if claims is None else to_wire(claims.baseline),
+                "expires_at": None if winner is None else lease_until(winner.deadline_ns),
+            }
+        return fields
+
+    def _outcome(
+        self,
+        target: Target,
+        cgroup: Cgroup,
+        changed: bool,
+        status: str,
+        decision: str | None,
+        writes: Sequence[WriteRecord],
+    ) -> LimitOutcome:
+        return LimitOutcome(changed, status, decision, writes, revision_of(self._fields(target.name, cgroup)))
+
+    def record_spec(
+        self, name: str, limits: Mapping[str, object], written: Sequence[Written] | None, phase: str
+    ) -> None:
+        """The limits a container starts with, journaled like any other: the intent before, the read-back after."""
+        writes = [WriteRecord(*write) for write in written or ()]
+        body = owner_body(
+            owner=SPEC,
+            verb="set",
+            target=name,
+            path="",
+            ino=0,
+            field=", ".join(limits),
+            before=None,
+            wanted=wired(limits),
+            reason="limits given at launch",
+            wake="launch",
+        )
+        if phase == "intent":
+            self._desk.ledger.begin({**body, "outcome": "committed"})
+            return
+        self._specs[name] = dict(limits)
+        self._desk.ledger.note({**body, "outcome": phase, "writes": [write.to_wire() for write in writes]})
+
+    def adopt_spec(self, target: Target) -> None:
+        """Make the launch limits of a container claims of `spec`, as soon as its cgroup is known."""
+        limits = self._specs.pop(target.name, None)
+        if limits is None or target.cgroup is None:
+            return
+        kept = []
+        for field, value in limits.items():
+            if field in _NOT_CLAIMED:
+                continue
+            place = place_of(target.name, target.cgroup, field)
+            claim = Claim(SPEC, new_claim(SPEC, value, None).priority, value, None, None, time.time())
+            claims = claims_over(
+                self._desk.book.get(place), UNLIMITED if "max" in field else None
+            ).with_claim(claim)
+            self._desk.book.put(place, claims)
+            kept.append((place, claims))
+        self._desk.ledger.keep(kept)
+
+    def drop_spec(self, name: str) -> None:
+        """The container was removed before anybody asked."""
+        self._specs.pop(name, None)
+
+
+def write_plan(cgroup: Cgroup, plan: Sequence[Write], failpoints: Failpoints) -> list[WriteRecord]:
+    """Apply a plan, all or nothing, and say what the kernel shows now."""
+    return [WriteRecord(*written) for written in cgroup.apply(failpoints.between(plan))]
+
+
+def revision_of(fields: Mapping[str, object]) -> str:
+    """A short name of exactly these values and owners."""
+    return hashlib.sha256(dump(fields).encode()).hexdigest()[:16]
+
+
+def _planned(cgroup: Cgroup, wishes: Mapping[str, object]) -> list[Write]:
+    try:
+        return cgroup.plan_limits(wishes)
+    except BadLimit as e:
+        raise BadWish(e.field, e.why) from e
+
+
+def _unwritten(cgroup: Cgroup, plan: Sequence[Write]) -> list[WriteRecord]:
+    return [
+        WriteRecord(write.controller, write.file, cgroup.read_value(write), write.value, None)
+        for write in plan
+    ]
+
+
+def _refuse_below_usage(cgroup: Cgroup, wishes: Mapping[str, object], plan: Sequence[Write]) -> None:
+    wanted = wishes.get(_MEMORY)
+    if not plan or not isinstance(wanted, int):
+        return
+    usage = CgroupField(cgroup, _MEMORY).usage_bytes()
+    if usage is not None and wanted < usage:
+        raise BelowUsage(_MEMORY, wanted, usage)
+
+
+def _is_settled(move: Move) -> bool:
+    """Does the owner claim exactly this already, for good?"""
+    if move.old is None or move.owner is None:
+        return False
+    claim = move.old.of(move.owner.owner)
+    return (
+        claim is not None
+        and claim.deadline_ns is None
+        and same_value(move.place.field, move.owner.wanted, claim.wanted)
+    )
