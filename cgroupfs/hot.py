@@ -76,7 +76,11 @@ class HotFiles:
         self._last: HotStats | None = None
         if keep:
             self._kept = [_KeptStatistic(statistic) for statistic in statistics]
-            self._open()
+            try:
+                self._open()
+            except (CgroupGone, OSError):  # out of fds, say: none of those opened so far may stay
+                self.close()
+                raise
 
     @property
     def fds(self) -> int:
@@ -131,7 +135,8 @@ class HotFiles:
         for statistic in self._kept:
             for file in statistic.files:
                 file.fd, file.raw, file.value = self._open_file(file.source), b"", None
-            statistic.kept = [file for file in statistic.files if file.fd >= 0]
+                if file.fd >= 0:
+                    statistic.kept.append(file)
 
     def _open_file(self, source: Source) -> int:
         directory = self._dirs.get(source.controller)
