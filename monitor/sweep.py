@@ -90,9 +90,7 @@ class Sweep:
         try:
             if cold or tracked.limits is None:
                 tracked.read_limits()
-            if turn % SLOW_TICKS == 0 or refresh:
-                tracked.read_slow()
-            tracked.read_freezer()
+            tracked.read_slow(due=turn % SLOW_TICKS == 0 or refresh)
             tracked.read_net(taken_at, cold=cold)
         except CgroupGone:
             raise
@@ -100,7 +98,7 @@ class Sweep:
             self._errors[reason_of(error)] += 1
 
     def _follow_source(self) -> None:
-        """Take up what is new, let go of what is no longer listed, keep the files of those that now fit."""
+        """Let go of what is no longer listed, keep the files of those that now fit, take up what is new."""
         listed = self._source.containers()
         if listed is self._listed:  # the very same list
             return
@@ -108,8 +106,8 @@ class Sweep:
         for name in self._tracked.keys() - running.keys():
             self._drop(name, gone=True)
         self._removed = {name: cgroup for name, cgroup in self._removed.items() if name in running}
-        complete = [self._follow(watched) for watched in running.values()]
         self._keep_those_that_fit()
+        complete = [self._follow(watched) for watched in running.values()]
         self._listed = listed if all(complete) else None
 
     def _follow(self, watched: Watched) -> bool:

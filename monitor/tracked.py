@@ -81,18 +81,12 @@ class Tracked:
         self.limits = self.cgroup.read_limits()
         self._quiet = False
 
-    def read_slow(self) -> None:
+    def read_slow(self, *, due: bool) -> None:
         """Peaks, limit hits, OOM kills, NUMA, freezer; not again while nothing has run or been charged."""
-        if self._slow is None or self._has_worked():
+        if self._slow is None or (due and self._has_worked()):
             self._slow, self._hot_at_slow = self.cgroup.read_slow(), self._hot_stats
-
-    def read_freezer(self) -> None:
-        """Frozen from outside? Asked of idle ones alone: whoever spends CPU time is not frozen."""
-        if self._slow is None or self._has_worked():
-            return
-        state = self.cgroup.read_freezer()
-        if state != self._slow.freezer:
-            self._slow = self._slow._replace(freezer=state)
+        elif not self._has_worked():  # whoever spends CPU time is not frozen
+            self._read_freezer(self._slow)
 
     def read_net(self, taken_at: float, *, cold: bool) -> None:
         """Counters of its own interfaces; in the cold round alone where loopback is the only one."""
@@ -102,6 +96,11 @@ class Tracked:
         elif cold or self._net is None or any(interface.name != "lo" for interface in self._net):
             self._net, self._net_taken_at = read_net(watched.pid), taken_at
             self._quiet = False
+
+    def _read_freezer(self, slow: SlowStats) -> None:
+        state = self.cgroup.read_freezer()
+        if state != slow.freezer:
+            self._slow = slow._replace(freezer=state)
 
     def _has_worked(self) -> bool:
         """Did any CPU time, memory or task counter move since the last `read_slow`?"""

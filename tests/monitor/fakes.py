@@ -92,7 +92,7 @@ def make_sample(taken_at: float, **known: Any) -> Sample:
     return Sample(**{**nothing, "name": "web", "inode": 1, "taken_at": taken_at, "wall_time": 0.0, **known})
 
 
-def make_cpu(usage_usec: int, **known: int | None) -> CpuStat:
+def make_cpu(usage_usec: int, **known: Any) -> CpuStat:
     return CpuStat(**{"usage_usec": usage_usec, "user_usec": None, "system_usec": None, **known})
 
 

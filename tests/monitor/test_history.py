@@ -1,5 +1,6 @@
 """Questions about the last minutes: bounds, points, gaps."""
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from monitor.history import MOST_GONE, PRUNE_TICKS, plan_buckets
 Row = tuple[float | None, ...]
 
 
-def fill(history: History, rows: list[dict[str, Row]], start: float = 100.0) -> None:
+def fill(history: History, rows: Sequence[Mapping[str, Row]], start: float = 100.0) -> None:
     for tick, row in enumerate(rows):
         history.append(start + tick, 5000.0 + tick, (float(tick),), row)
 

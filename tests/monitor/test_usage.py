@@ -12,8 +12,8 @@ from monitor import Usage, usage_of
 from tests.monitor.fakes import make_cpu, make_memory, make_pressure, make_sample
 
 
-def make_io(*counters: int) -> IoStat:
-    return IoStat((DeviceIo("8:0", *counters, None),))
+def make_io(read_bytes: int, write_bytes: int, reads: int, writes: int) -> IoStat:
+    return IoStat((DeviceIo("8:0", read_bytes, write_bytes, reads, writes, None),))
 
 
 def make_link(name: str, received: int, sent: int) -> InterfaceCounters:
