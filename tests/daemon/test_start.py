@@ -9,9 +9,9 @@ import pytest
 
 from cgwarden.daemon import StartRefused, main, take_lock
 
-
+# All imports first: nobody may not be allowed to look where the interpreter lives.
 AS_NOBODY = """
-import os, sys
+import argparse, gettext, locale, os, sys
 from cgwarden.daemon import main
 os.setgroups([]); os.setresgid(65534, 65534, 65534); os.setresuid(65534, 65534, 65534)
 sys.exit(main(sys.argv[1:]))
