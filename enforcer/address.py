@@ -1,4 +1,4 @@
-"""The address rail, for policies and people alike: the root, our own and PID 1's cgroups are never changed."""
+"""The address rail, for policies and people alike: root, own and PID 1's cgroups are never changed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""All claims in memory, and one lock per container: who owns what now. The journal holds the same for the next start."""
+"""All claims in memory, and one lock per container: who owns what now. The journal keeps the same."""
 
 from __future__ import annotations
 

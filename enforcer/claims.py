@@ -44,8 +44,17 @@ class FieldClaims:
     claims: tuple[Claim, ...] = ()
 
     def with_claim(self, claim: Claim) -> FieldClaims:
-        """With this owner's claim made or replaced."""
-        others = tuple(other for other in self.claims if other.owner != claim.owner)
+        """With this owner's claim made or replaced.
+
+        A leased claim lies over the owner's lasting one, which counts again when the lease ends; a lasting
+        one replaces both.
+        """
+        lasting = claim.deadline_ns is None
+        others = tuple(
+            other
+            for other in self.claims
+            if other.owner != claim.owner or (not lasting and other.deadline_ns is None)
+        )
         return replace(self, claims=(*others, claim))
 
     def with_decision(self, claim: Claim | None, decision: str) -> FieldClaims:
@@ -63,13 +72,14 @@ class FieldClaims:
         return replace(self, claims=tuple(claim for claim in self.claims if claim.live(now_ns)))
 
     def of(self, owner: str) -> Claim | None:
-        """This owner's claim."""
-        return next((claim for claim in self.claims if claim.owner == owner), None)
+        """This owner's claim; the leased one where there are two."""
+        mine = [claim for claim in self.claims if claim.owner == owner]
+        return max(mine, key=lambda claim: claim.deadline_ns is not None, default=None)
 
     def winner(self, now_ns: int) -> Claim | None:
-        """The live claim that decides: the highest priority, and of equals the oldest."""
+        """The live claim that decides: the highest priority, leases first, and of equals the oldest."""
         live = [claim for claim in self.claims if claim.live(now_ns)]
-        return max(live, key=lambda claim: claim.priority) if live else None
+        return max(live, key=lambda claim: (claim.priority, claim.deadline_ns is not None), default=None)
 
     def value(self, now_ns: int) -> object:
         """What the field should be at this instant."""
@@ -77,12 +87,12 @@ class FieldClaims:
         return self.baseline if winner is None else winner.wanted
 
     def resting(self) -> object:
-        """What the field is when no policy and no person wants anything: the spec's value, else the baseline."""
+        """What the field is when no policy and no person wants anything: spec's value or baseline."""
         spec = self.of(SPEC)
         return self.baseline if spec is None else spec.wanted
 
     def timeline(self, now_ns: int) -> list[tuple[int, object]]:
-        """What the field must become when leases end: (deadline, value) in order, only where the value changes."""
+        """What the field must become as leases end: (deadline, value) in order, where the value changes."""
         steps: list[tuple[int, object]] = []
         present = self.value(now_ns)
         deadlines = {claim.deadline_ns for claim in self.claims if claim.deadline_ns is not None}

@@ -1,4 +1,4 @@
-"""What every kind of change works with: journal, claims, guardian, the way to containers and to the event log."""
+"""What every kind of change works with: journal, claims, guardian, containers and the event log."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def new_claim(owner: str, wanted: object, lease_sec: float | None, policy_priori
 
 
 def claims_over(known: FieldClaims | None, present: object) -> FieldClaims:
-    """The claims on a field. The baseline is read only when nobody has one, so that an own value never becomes it."""
+    """The claims on a field; the baseline is read only without any, so that an own value never becomes it."""
     return known if known is not None else FieldClaims(present)
 
 

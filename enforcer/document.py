@@ -1,8 +1,8 @@
 """YAML text to a tree of nodes that know their line and column, refusing what a policy never needs.
 
-Built from the parser's events rather than from its loader: no alias, anchor or tag is ever followed (so a bomb
-costs nothing), nothing is constructed, nesting is bounded, a doubled key is an error, and every node keeps its
-place.
+Built from the parser's events rather than from its loader: no alias, anchor or tag is ever followed (so a
+bomb costs nothing), nothing is constructed, nesting is bounded, a doubled key is an error, and every node
+keeps its place.
 """
 
 from __future__ import annotations

@@ -59,7 +59,7 @@ class Engine:
         return self._policies
 
     def use(self, policies: PolicySet) -> None:
-        """Put another set in force. Holds begin anew: the leaves of a policy may mean something else by now."""
+        """Put another set in force. Holds begin anew: a policy's leaves may mean something else by now."""
         with self._lock:
             self._policies = policies
             self._state = self._state.without_holds()

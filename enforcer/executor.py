@@ -1,4 +1,4 @@
-"""Kernel writes in a thread with a deadline: a memory write can block in reclaim, and may cost one thread, not us."""
+"""Kernel writes in a thread with a deadline: one that blocks in reclaim costs a thread, not the daemon."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The enforcer as the rest of the program sees it: people's changes, policies at work, and the records of both."""
+"""The enforcer as the rest of the program sees it: people's changes, policies at work, their records."""
 
 from __future__ import annotations
 
@@ -90,8 +90,8 @@ class Enforcer:
         A lease ends by itself after `lease_sec`, whatever becomes of the daemon. `dry_run` writes nothing.
 
         Raises:
-            BadWish, NotOffered, OwnerConflict, BelowUsage, Forbidden, JournalUnavailable, GuardianLost: nothing
-                was written.
+            BadWish, NotOffered, OwnerConflict, BelowUsage, Forbidden, JournalUnavailable, GuardianLost:
+                nothing was written.
             Refused, TargetGone, WriteTimedOut, ContainerBusy: the journal tells how it ended.
         """
         return self._limits.set(

@@ -1,6 +1,6 @@
-"""Failpoints: die, fail or linger at a named step, so that crash tests hit every step; inert outside test mode.
+"""Failpoints: die, fail or linger at a named step, so that crash tests hit each; inert outside test mode.
 
-`CGWARDEN_FAILPOINT=limit.write1:kill,journal.before:enospc@2` is obeyed only together with `CGWARDEN_TEST_MODE=1`.
+`CGWARDEN_FAILPOINT=limit.write1:kill,journal.before:enospc@2` counts only with `CGWARDEN_TEST_MODE=1`.
 """
 
 from __future__ import annotations

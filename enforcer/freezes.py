@@ -1,4 +1,4 @@
-"""Freezing and thawing with holders: a container runs again when the last one lets go, and a policy always does."""
+"""Freezing and thawing with holders: a container runs again when the last one lets go."""
 
 from __future__ import annotations
 

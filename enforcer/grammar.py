@@ -1,4 +1,4 @@
-"""Policy documents to policies: the Kubernetes shape, the spec, the guard rails; mistakes with their place."""
+"""Policy documents to policies: the Kubernetes shape, spec and guard rails; mistakes with their place."""
 
 from __future__ import annotations
 

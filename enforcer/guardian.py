@@ -24,14 +24,17 @@ ACK_SEC = 5.0
 SOCKET = "guardian.sock"
 Report = dict[str, object]
 _ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-_BOOT = "import sys; sys.path.insert(0, sys.argv.pop(1)); from enforcer.guardian_process import main; main(sys.argv[1:])"
+_BOOT = (
+    "import sys; sys.path.insert(0, sys.argv.pop(1)); "
+    "from enforcer.guardian_process import main; main(sys.argv[1:])"
+)
 
 
 class Guardian:
     """A connection to the guardian process of one run directory.
 
-    `start` finds the process that an earlier daemon left with its leases, or starts one. `listen` begins to hear
-    its reports in a thread; until then nothing can be guarded.
+    `start` finds the process that an earlier daemon left with its leases, or starts one. `listen` begins to
+    hear its reports in a thread; until then nothing can be guarded.
     """
 
     def __init__(self, run_dir: str) -> None:
@@ -58,14 +61,14 @@ class Guardian:
         return cls(run_dir)
 
     def listen(self, on_ended: Callable[[Report], None], on_restart: Callable[[], None]) -> None:
-        """Hear reports in a thread. `on_restart` is called when the process had died and was started again."""
+        """Hear reports in a thread. `on_restart` is called after the process died and was started again."""
         self._thread = threading.Thread(
             target=self._hear, args=(on_ended, on_restart), name="guardian", daemon=True
         )
         self._thread.start()
 
     def guard(self, lease: Lease) -> None:
-        """Hand over a lease, or replace one, and wait until it is held; a lease without steps is forgotten."""
+        """Hand over a lease, or replace one, and wait until it is held; one without steps is forgotten."""
         why = self._ask({"op": "guard", **lease.to_wire()})
         if why is not None:
             raise GuardianLost(why)

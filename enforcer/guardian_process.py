@@ -1,7 +1,7 @@
 """The guardian: a tiny process that ends leases on time, also when the daemon was killed, and then goes away.
 
-It knows nothing of policies or journals. It holds each leased cgroup by its open directories, so that a namesake is
-never touched, and does at a deadline exactly what it was told before the change was made.
+It knows nothing of policies or journals. It holds each leased cgroup by its open directories, so that a
+namesake is never touched, and does at a deadline exactly what it was told before the change was made.
 """
 
 from __future__ import annotations

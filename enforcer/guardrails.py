@@ -1,4 +1,4 @@
-"""Bounds between a decision and its plan that no policy can pass: each passes, clips or refuses, and says so."""
+"""Bounds between a decision and its plan that no policy gets around: each passes, clips or refuses."""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
-"""The journal: intent made durable before the kernel is written, outcomes after; one writer thread, grouped commits.
+"""The journal: intent is durable before the kernel is written; one writer thread, grouped commits.
 
-Bodies are never rewritten: what becomes known later is appended as facts. Each table of bodies is a hash chain.
+Bodies are never rewritten: what becomes known later is appended as facts. Each table of bodies is a hash
+chain.
 """
 
 from __future__ import annotations

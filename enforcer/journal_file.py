@@ -1,7 +1,7 @@
 """The journal's file: its schema, opening it, telling damage from a full disk, and setting damage aside.
 
-A damaged file never keeps the daemon from starting: it is renamed and a new one begins, since the truth is in the
-kernel. Only a newer schema is refused, because a person has to decide about it.
+A damaged file never keeps the daemon from starting: it is renamed and a new one begins, since the truth is in
+the kernel. Only a newer schema is refused, because a person has to decide about it.
 """
 
 from __future__ import annotations
@@ -19,21 +19,22 @@ SCHEMA = 1
 GENESIS = "0" * 64
 _TABLES = """
 CREATE TABLE meta(key TEXT PRIMARY KEY, value TEXT);
-CREATE TABLE decision(seq INTEGER PRIMARY KEY, id TEXT UNIQUE, boot_id TEXT, mono_ns INT, policy TEXT, target TEXT,
-                      outcome TEXT, body TEXT, prev_sha256 TEXT);
+CREATE TABLE decision(seq INTEGER PRIMARY KEY, id TEXT UNIQUE, boot_id TEXT, mono_ns INT, policy TEXT,
+                      target TEXT, outcome TEXT, body TEXT, prev_sha256 TEXT);
 CREATE INDEX decision_target ON decision(target, seq);
-CREATE TABLE fact(seq INTEGER PRIMARY KEY, decision INT REFERENCES decision, mono_ns INT, body TEXT, prev_sha256 TEXT);
+CREATE TABLE fact(seq INTEGER PRIMARY KEY, decision INT REFERENCES decision, mono_ns INT, body TEXT,
+                  prev_sha256 TEXT);
 CREATE INDEX fact_decision ON fact(decision);
 CREATE TABLE verdict(decision INT REFERENCES decision, mono_ns INT, verdict TEXT, votes TEXT);
-CREATE TABLE intent(id INTEGER PRIMARY KEY, decision INT REFERENCES decision, boot_id TEXT, name TEXT, path TEXT,
-                    ino INT, field TEXT, owner TEXT, priority INT, baseline TEXT, before TEXT, wanted TEXT,
-                    lease_boottime_ns INT, state TEXT);
-CREATE INDEX intent_open ON intent(state) WHERE state = 'committed';
-CREATE TABLE kernel_write(intent INT REFERENCES intent, n INT, file TEXT, before TEXT, value TEXT, readback TEXT,
-                          errno INT, PRIMARY KEY(intent, n));
-CREATE TABLE claim(boot_id TEXT, name TEXT, path TEXT, ino INT, field TEXT, owner TEXT, priority INT, wanted TEXT,
-                   lease_boottime_ns INT, decision TEXT, since REAL, PRIMARY KEY(boot_id, ino, field, owner));
-CREATE TABLE baseline(boot_id TEXT, ino INT, field TEXT, value TEXT, PRIMARY KEY(boot_id, ino, field));
+CREATE TABLE intent(id INTEGER PRIMARY KEY, decision INT REFERENCES decision, boot_id TEXT, name TEXT,
+                    path TEXT, ino INT, field TEXT, owner TEXT, priority INT, baseline TEXT, before TEXT,
+                    wanted TEXT, lease_boottime_ns INT, state TEXT); CREATE INDEX intent_open ON intent(state)
+                    WHERE state = 'committed'; CREATE TABLE kernel_write(intent INT REFERENCES intent, n INT,
+                    file TEXT, before TEXT, value TEXT, readback TEXT, errno INT, PRIMARY KEY(intent, n));
+                    CREATE TABLE claim(boot_id TEXT, name TEXT, path TEXT, ino INT, field TEXT, owner TEXT,
+                    priority INT, wanted TEXT, lease_boottime_ns INT, decision TEXT, since REAL, PRIMARY
+                    KEY(boot_id, ino, field, owner, lease_boottime_ns)); CREATE TABLE baseline(boot_id TEXT,
+                    ino INT, field TEXT, value TEXT, PRIMARY KEY(boot_id, ino, field));
 """
 # These say "not now", not "broken"; every other error means that the file is not what we wrote.
 _NOT_NOW = ("SQLITE_FULL", "SQLITE_READONLY", "SQLITE_IOERR", "SQLITE_CANTOPEN", "SQLITE_BUSY", "SQLITE_PERM")
@@ -103,7 +104,8 @@ def _create(connection: sqlite3.Connection) -> None:
         [
             "BEGIN IMMEDIATE;",
             _TABLES,
-            f"INSERT INTO meta VALUES ('schema', '{SCHEMA}'), ('decision', '{GENESIS}'), ('fact', '{GENESIS}');",
+            f"INSERT INTO meta VALUES ('schema', '{SCHEMA}');",
+            f"INSERT INTO meta VALUES ('decision', '{GENESIS}'), ('fact', '{GENESIS}');",
             f"PRAGMA user_version = {SCHEMA};",
             "COMMIT;",
         ]
@@ -151,7 +153,7 @@ def link(before: str, body: bytes) -> str:
 
 
 def _check_values(connection: sqlite3.Connection) -> None:
-    """Read what recovery will read: a value that is no JSON must be found now, not in the middle of a restore."""
+    """Read what recovery will read: a value that is no JSON must be found now, not amid a restore."""
     columns = (("intent", "baseline, before, wanted"), ("claim", "wanted"), ("baseline", "value"))
     for table, names in columns:
         for row in connection.execute(f"SELECT {names} FROM {table}"):

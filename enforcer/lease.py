@@ -1,4 +1,4 @@
-"""A lease as the guardian holds it: what the field must become at which instants, put there by compare-and-set."""
+"""A lease as the guardian holds it: what a field must become at which instants, by compare-and-set."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _MEMORY = "memory_max_bytes"
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """One field of one cgroup: `steps` are (boottime ns, value) in order; `expect` is what we last put there."""
+    """One field of one cgroup: `steps` are (boottime ns, value) in order; `expect` is what we put there."""
 
     key: str
     path: str
@@ -107,7 +107,7 @@ class CgroupField:
 def compare_and_set(access: FieldAccess, field: str, expect: object, wanted: object) -> tuple[str, str]:
     """Put `wanted` there if the field still is what we left; returns the result and a reason.
 
-    A memory limit is not put back below usage: one kernel would refuse, another would kill. It is tried again.
+    A memory limit is not put back below usage: one kernel would refuse, another kill. It is tried again.
     """
     try:
         present = access.read()

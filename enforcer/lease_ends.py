@@ -1,4 +1,4 @@
-"""What the guardian ended: claims dropped, the end recorded and told; and leases handed over again after its death."""
+"""What the guardian ended: claims dropped, the end recorded and told; leases handed to a new one."""
 
 from __future__ import annotations
 

@@ -119,8 +119,8 @@ class Ledger:
     def open_intents(self) -> list[Intent]:
         """Intents whose outcome was never recorded: this boot's, oldest first."""
         rows = self.journal.read(
-            "SELECT name, path, ino, field, owner, priority, baseline, before, wanted, lease_boottime_ns, id, decision "
-            "FROM intent WHERE state = ? AND boot_id = ? ORDER BY id",
+            "SELECT name, path, ino, field, owner, priority, baseline, before, wanted, lease_boottime_ns, "
+            "id, decision FROM intent WHERE state = ? AND boot_id = ? ORDER BY id",
             (COMMITTED, self.boot_id),
         )
         return [_intent_of(row) for row in rows]

@@ -1,4 +1,4 @@
-"""Limits that people and specs ask for: checked, planned, journaled, applied; and the table of who owns what."""
+"""Limits that people and specs ask for: checked, planned, journaled, applied; and who owns what."""
 
 from __future__ import annotations
 
@@ -200,7 +200,7 @@ class LimitChanges:
     def record_spec(
         self, name: str, limits: Mapping[str, object], written: Sequence[Written] | None, phase: str
     ) -> None:
-        """The limits a container starts with, journaled like any other: the intent before, the read-back after."""
+        """The limits of a launch, journaled like any other: the intent before, the read-back after."""
         writes = [WriteRecord(*write) for write in written or ()]
         body = owner_body(
             owner=SPEC,

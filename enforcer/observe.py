@@ -41,7 +41,7 @@ def view_of(
     age_of: Callable[[str, int], float | None],
     claims_of: Callable[[str, int], Mapping[str, FieldClaims]],
 ) -> View:
-    """Everything that one decision sees; a container whose last read failed keeps the age of its last good one."""
+    """Everything that one decision sees; a container whose last read failed has an older sample."""
     capacity = float(snapshot.host.cpu_cores_total)
     containers = {
         name: _container(observation, now, age_of, claims_of, capacity)

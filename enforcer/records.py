@@ -1,4 +1,4 @@
-"""Decision records in the form in which they are stored and sent: who, on what evidence, what was done, how it ended."""
+"""Decision records as they are stored and sent: who, on what evidence, what was done, how it ended."""
 
 from __future__ import annotations
 

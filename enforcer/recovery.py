@@ -1,6 +1,7 @@
-"""The start after a stop or a crash: claims of this boot taken over, interrupted changes finished or given up.
+"""The start after a stop or crash: claims of this boot taken over, interrupted changes finished.
 
-The kernel decides: what it has is compared with what was intended. A frozen container is reported, never thawed here.
+The kernel decides: what it has is compared with what was intended. A frozen container is reported, never
+thawed here.
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ def _adopt_claims(desk: Desk) -> None:
 
 
 def _resolve(desk: Desk, decision: int, intents: Sequence[Intent]) -> str:
-    """One interrupted change: nothing of it there: abandoned; some or all: finished, or undone if its lease is over."""
+    """One interrupted change: abandoned where nothing of it is there, else finished, or undone if over."""
     first = intents[0]
     cgroup = _same_cgroup(desk, first.path, first.ino)
     if cgroup is None:
@@ -128,7 +129,7 @@ def _hand_leases_over(desk: Desk) -> None:
 
 
 def _end_now(desk: Desk, place: Place, claims: FieldClaims) -> None:
-    """A lease that ended while nobody was there: both the daemon and the guardian had died, or it did its work."""
+    """A lease that ended while we were away; the guardian may have done its work, or died as well."""
     now_ns = boottime_ns()
     left = claims.live(now_ns)
     soon = FieldClaims(claims.baseline, tuple(_ending(claim, now_ns) for claim in claims.claims))
@@ -139,7 +140,7 @@ def _end_now(desk: Desk, place: Place, claims: FieldClaims) -> None:
 
 
 def _ending(claim: Claim, now_ns: int) -> Claim:
-    """A claim that is over, ended by the guardian in a moment: one path for all ends, compare-and-set included."""
+    """A claim that is over, for the guardian to end in a moment: one path, compare-and-set included."""
     if claim.live(now_ns):
         return claim
     return Claim(claim.owner, claim.priority, claim.wanted, now_ns + 200_000_000, claim.decision, claim.since)

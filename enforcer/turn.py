@@ -94,7 +94,7 @@ class Turn:
         return policy.name in self._quiet_policies or (policy.name, container.key) in self._quiet_targets
 
     def overruled_by(self, policy: Policy, container: ContainerView, field: str) -> str | None:
-        """Who holds the field with at least this policy's priority; a freeze has holders and overrules nobody."""
+        """Who holds the field with at least this policy's priority; a freeze overrules nobody."""
         if field == FREEZER:
             return None
         earlier = self._wanted.get((container.name, field))
