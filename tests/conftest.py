@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.leaks import MARK, Scope, read_left, wait_for_no_leak
+from tests.leaks import MARK, Scope, read_left, remove_unmounted, wait_for_no_leak
 
 IN_CI = os.environ.get("CI") == "true"
 _ON_THE_KERNEL = ("kernel", "browser")
@@ -94,7 +94,7 @@ def short_dir(leak_scope: Scope) -> Iterator[Path]:
     path = Path(tempfile.mkdtemp(prefix="cgw-", dir="/tmp"))
     leak_scope.directories.add(str(path))
     yield path
-    shutil.rmtree(path)
+    remove_unmounted(path)
 
 
 @pytest.fixture(scope="session")

@@ -8,6 +8,7 @@ carry this run's mark in their environment.
 
 import dataclasses
 import os
+import shutil
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -72,6 +73,13 @@ def read_left(scope: Scope) -> Left:
 def wait_for_no_leak(before: Left, scope: Scope) -> list[str]:
     """What is there now and was not before; the kernel gets a moment, since much of it ends lazily."""
     return _poll(lambda: _difference(before, read_left(scope)))
+
+
+def remove_unmounted(directory: Path) -> None:
+    """Remove a directory of ours, but never through a mount: what is bound there may be the host's own root."""
+    if left := [path for path, _, _ in _mounts() if path.startswith(f"{directory}/")]:
+        raise AssertionError(f"{directory} was not removed, since these are still mounted in it: {left}")
+    shutil.rmtree(directory)
 
 
 def _poll(look: Callable[[], list[str]]) -> list[str]:

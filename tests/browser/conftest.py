@@ -1,6 +1,5 @@
-"""A daemon with two real containers for the whole run; for each test a browser of its own, so that nothing is left."""
+"""A daemon with two real containers for the whole run, and for each test a browser of its own."""
 
-import shutil
 import tempfile
 import uuid
 from collections.abc import Callable, Iterator
@@ -10,7 +9,7 @@ import pytest
 from playwright.sync_api import Browser, sync_playwright
 
 from tests.browser.rig import CHROMIUM, CHROMIUM_ARGS, Daemon, Watched, eventually, free_port
-from tests.leaks import Scope
+from tests.leaks import Scope, remove_unmounted
 
 MIB = 1 << 20
 BUSY = """
@@ -44,7 +43,7 @@ def make_daemon(leak_scope: Scope) -> Iterator[Callable[[], Daemon]]:
         if daemon.process is not None:
             daemon.remove_all()
             daemon.stop()
-        shutil.rmtree(daemon.home)
+        remove_unmounted(daemon.home)
 
 
 @pytest.fixture(scope="session")

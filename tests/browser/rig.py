@@ -63,16 +63,13 @@ class Daemon:
 
     def start(self) -> None:
         (self.home / "policies").mkdir(exist_ok=True)
-        self.process = subprocess.Popen(
-            [
-                *(sys.executable, "-m", "cgwarden", "serve", "--run-dir", str(self.home / "run")),
-                *("--state-dir", str(self.home / "state"), "--policy-dir", str(self.home / "policies")),
-                *("--listen", f"127.0.0.1:{self.port}", "--cgroup-parent", self.parent),
-            ],
-            stdin=subprocess.DEVNULL,
-            stdout=(self.home / "daemon.log").open("ab"),
-            stderr=subprocess.STDOUT,
-        )
+        command = [
+            *(sys.executable, "-m", "cgwarden", "serve", "--run-dir", str(self.home / "run")),
+            *("--state-dir", str(self.home / "state"), "--policy-dir", str(self.home / "policies")),
+            *("--listen", f"127.0.0.1:{self.port}", "--cgroup-parent", self.parent),
+        ]
+        with (self.home / "daemon.log").open("ab") as log:
+            self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         eventually(self._is_up, f"the daemon answers ({self.home / 'daemon.log'})")
 
     def stop(self) -> None:

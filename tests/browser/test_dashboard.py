@@ -1,4 +1,4 @@
-"""The dashboard in Chromium, against a real daemon: what one sees there, and does there, is what the kernel has."""
+"""The dashboard in Chromium, against a real daemon: what one sees and does there is what the kernel has."""
 
 from collections.abc import Callable
 
