@@ -76,7 +76,7 @@ def wait_for_no_leak(before: Left, scope: Scope) -> list[str]:
 
 
 def remove_unmounted(directory: Path) -> None:
-    """Remove a directory of ours, but never through a mount: what is bound there may be the host's own root."""
+    """Remove a directory of ours, never through a mount: the host's own root may be bound there."""
     if left := [path for path, _, _ in _mounts() if path.startswith(f"{directory}/")]:
         raise AssertionError(f"{directory} was not removed, since these are still mounted in it: {left}")
     shutil.rmtree(directory)
