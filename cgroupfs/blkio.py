@@ -120,8 +120,8 @@ def parse_io_stat(raw: bytes) -> IoStat:
     """v2 ``io.stat``: ``major:minor key=number ...`` a line, a device that did nothing having no keys."""
     devices = []
     for line in raw.splitlines():
-        device, *pairs = line.split()
         try:
+            device, *pairs = line.split()
             field = {key: int(number) for key, _, number in (pair.partition(b"=") for pair in pairs)}
             read, write, reads, writes = (
                 field.get(key, 0) for key in (b"rbytes", b"wbytes", b"rios", b"wios")

@@ -200,7 +200,7 @@ def _plan_bandwidth(now: CpuLimits, wanted: Wanted, possible_cpus: int) -> list[
     """Quota, period and burst, in an order that no parent or child group can refuse half-way.
 
     A longer period goes before its quota and a shorter one after it, so that the share of CPU time in
-    between is never above both the old and the new one. The burst is at most the quota: shrink first, grow last.
+    between is never above both the old and the new one. The burst is at most the quota: it shrinks first.
     """
     if now.period_usec is None or now.max_cores is None:
         return []

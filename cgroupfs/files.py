@@ -127,7 +127,7 @@ class ControlDir:
             # Never O_CREAT: a mistyped name must be ENOENT, on a fake tree too.
             fd = self.open_file(name, os.O_WRONLY | os.O_TRUNC)
             try:
-                os.write(fd, value.encode())
+                os.write(fd, value.encode() or b"\n")  # writing no bytes at all would do nothing
             finally:
                 os.close(fd)
         except OSError as e:

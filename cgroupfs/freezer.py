@@ -59,7 +59,8 @@ def freeze(dirs: Dirs, timeout_sec: float) -> bool:
     if read_state(dirs) == FROZEN:
         return False
     unified = dirs.get("unified")
-    if unified is not None and unified.read("cgroup.freeze") is not None:
+    # A task that v1 holds never counts as frozen in the unified tree: where v1 has begun, v1 must finish.
+    if unified is not None and unified.read("cgroup.freeze") is not None and _read_v1(dirs) in (None, THAWED):
         done = _freeze_unified(unified, timeout_sec)
         hold = unified
     elif "freezer" in dirs:

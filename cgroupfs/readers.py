@@ -48,7 +48,7 @@ class Readers:
             ("pids", (*self.pids.limit_files, *self.pids.slow_files)),
             ("cpuset", self.numa.limit_files),
             ("devices", (*self.devices.limit_files, "devices.allow", "devices.deny")),
-            ("freezer", ("freezer.state", "freezer.self_freezing", "freezer.parent_freezing")),
+            ("freezer", ("freezer.state",)),
             ("hugetlb", self.hugetlb.slow_files),
             ("unified", (*unified, "cgroup.events", "cgroup.freeze", "cgroup.kill", "cgroup.stat.local")),
         )

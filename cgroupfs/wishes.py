@@ -36,7 +36,7 @@ def check_number(field: str, value: object, low: float, high: float) -> float:
     """A finite number from `low` to `high`."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise BadLimit(field, f"{_shown(value)} is not a number")
-    if not math.isfinite(value):
+    if isinstance(value, float) and not math.isfinite(value):
         raise BadLimit(field, f"{_shown(value)} is not a finite number")
     if not low <= value <= high:
         raise BadLimit(field, f"{_shown(value)} is outside {low:g} to {high:g}")

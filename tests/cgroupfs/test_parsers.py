@@ -69,13 +69,10 @@ BYTES_PARSERS: dict[str, Callable[[], Callable[[bytes], object]]] = {
     "net/dev": lambda: parse_net_dev,
 }
 REAL_TEXTS = sorted(set(trees.parse((trees.HERE / "hybrid-6.18.txt").read_text()).values()))
-WORDS = st.lists(
-    st.sampled_from(
-        "0 1 -1 max some full avg10=0.00 avg60=1.5 avg300=nan total=3 total=x 8:0 Read Write Total anon=1 N0=3 Nx=1"
-        " hierarchical_anon=0 file a *:* rwm eth0: - cgroup cgroup2 rw,cpu / \\040 0-3,7 3-1 , \n \t usage_usec"
-        " rbytes=1 rbytes= FROZEN populated 1_0 ٣ \0".split(" ")
-    )
-)
+PIECES = """0 1 -1 max some full avg10=0.00 avg60=1.5 avg300=nan total=3 total=x 8:0 Read Write Total
+anon=1 N0=3 Nx=1 hierarchical_anon=0 file a *:* rwm eth0: - cgroup cgroup2 rw,cpu / \\040 0-3,7 3-1 ,
+usage_usec rbytes=1 rbytes= FROZEN populated 1_0 ٣"""
+WORDS = st.lists(st.sampled_from([*PIECES.split(), "\n", "\t", "\0"]))
 JUNK = st.text() | WORDS.map(" ".join)
 
 

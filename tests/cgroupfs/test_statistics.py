@@ -228,7 +228,7 @@ READERS = [CpuV1(unified=True), CpuV2(), MemoryV1(), MemoryV2(), BlkioV1(), Blki
 
 @pytest.mark.parametrize("reader", READERS, ids=lambda reader: type(reader).__name__)
 def test_a_statistic_that_is_not_offered_is_none(reader: MemoryV1, tree: Tree) -> None:
-    dirs = tree.make(dict.fromkeys(("cpu", "memory", "blkio", "pids", "unified"), {}))
+    dirs = tree.make({name: {} for name in ("cpu", "memory", "blkio", "pids", "unified")})
 
     assert read_statistic(reader, dirs) is None
     assert read_statistic(reader, {}) is None

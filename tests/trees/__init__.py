@@ -1,4 +1,4 @@
-"""Captured trees of named kernels, each one readable text archive, and how to unpack one into plain directories."""
+"""Captured trees of named kernels, each one readable text archive, and how to unpack one."""
 
 from __future__ import annotations
 

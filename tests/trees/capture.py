@@ -66,14 +66,17 @@ def _enter(cgroup: Cgroup):  # type: ignore[no-untyped-def]
 
 def _read_tree(cgroup: Cgroup, parent: str) -> dict[str, str]:
     files = {}
-    for directory in {path: path for path in cgroup.paths().values()}:
+    for directory in sorted(set(cgroup.paths().values())):
         for file in sorted(Path(directory).iterdir()):
             if file.name in LEFT_OUT or not file.stat().st_mode & 0o444:
                 continue
             with contextlib.suppress(OSError):  # files that are there to be written, or polled, alone
                 files[str(file).lstrip("/").replace(parent, "/cgwarden")] = file.read_text()
-    for place in set(cgroup.paths().values()):
-        files[f"{place.split(parent)[0].lstrip('/')}/cgroup.procs"] = ""
+        above = Path(directory).parent
+        for file in (above / "cpuset.cpus", above / "cpuset.mems", above / "cgroup.procs"):
+            if file.exists():
+                files[str(file).lstrip("/").replace(parent, "/cgwarden")] = file.read_text()
+        files[f"{str(above.parent).lstrip('/')}/cgroup.procs"] = ""
     return files
 
 

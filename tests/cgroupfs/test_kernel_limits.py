@@ -1,0 +1,281 @@
+"""Limits on the real kernel: what it takes, what it refuses and why; a refused plan leaves nothing."""
+
+from __future__ import annotations
+
+import errno
+from pathlib import Path
+
+import pytest
+
+from cgroupfs import (
+    UNLIMITED,
+    Cgroup,
+    CgroupGone,
+    DeviceRule,
+    Hierarchies,
+    NotOffered,
+    Refused,
+    Write,
+)
+from tests.cgroupfs.conftest import Start
+
+pytestmark = pytest.mark.kernel
+
+MIB = 1 << 20
+HOLD_20_MIB = "x = bytearray(20 << 20); print('ready', flush=True); input()"
+
+
+def whole_disk() -> str:
+    disks = (Path("/sys/dev/block") / name for name in Path("/sys/dev/block").iterdir())
+    return next(disk.name for disk in sorted(disks) if not (disk / "partition").exists())
+
+
+def test_all_limits_are_in_force_as_wished(real: Cgroup) -> None:
+    disk = whole_disk()
+    wanted = {
+        "memory_max_bytes": 64 * MIB,
+        "memory_swap_max_bytes": 0,
+        "memory_soft_limit_bytes": 32 * MIB,
+        "cpu_max_cores": 0.5,
+        "cpu_period_usec": 50_000,
+        "cpu_burst_usec": 10_000,
+        "cpu_shares": 512,
+        "cpuset_cpus": "0",
+        "cpuset_mems": "0",
+        "pids_max": 50,
+        "blkio_weight": 200,
+        "io_max": {disk: {"read_bytes_per_sec": MIB, "writes_per_sec": 100}},
+    }
+
+    if real.read_limits().blkio_weight is None:
+        del wanted["blkio_weight"]
+    written = real.apply(real.plan_limits(wanted))
+
+    limits = real.read_limits().to_wire()
+    io_max = limits.pop("io_max")
+    assert {field: limits[field] for field in wanted if field != "io_max"} == {
+        field: value for field, value in wanted.items() if field != "io_max"
+    }
+    assert io_max == {
+        disk: {
+            "read_bytes_per_sec": MIB,
+            "write_bytes_per_sec": "max",
+            "reads_per_sec": "max",
+            "writes_per_sec": 100,
+        }
+    }
+    assert all(each.read_back == each.value for each in written)
+    assert real.plan_limits(wanted) == []
+
+
+@pytest.mark.parametrize("steps", [(64, 128, 32), (128, 16, 256)])
+@pytest.mark.parametrize("swap", [0, 8])
+def test_memory_goes_up_and_down_with_swap_beside_it(real: Cgroup, steps: tuple[int, ...], swap: int) -> None:
+    for mib in steps:
+        wanted = {"memory_max_bytes": mib * MIB, "memory_swap_max_bytes": swap * MIB}
+        real.apply(real.plan_limits(wanted))
+
+        limits = real.read_limits()
+        assert (limits.memory_max_bytes, limits.memory_swap_max_bytes) == (mib * MIB, swap * MIB)
+    real.apply(real.plan_limits({"memory_max_bytes": UNLIMITED}))
+    assert real.read_limits().memory_max_bytes is UNLIMITED
+
+
+@pytest.mark.parametrize(
+    "steps",
+    [
+        [(0.5, 100_000, 0), (2, 10_000, 20_000), (0.1, 1_000_000, 100_000), ("max", 100_000, 5_000)],
+        [(1, 100_000, 100_000), (0.1, 100_000, 10_000), (0.2, 100_000, 20_000)],
+    ],
+)
+def test_quota_period_and_burst_move_in_any_direction(
+    real: Cgroup, steps: list[tuple[object, int, int]]
+) -> None:
+    for cores, period, burst in steps:
+        wanted = {"cpu_max_cores": cores, "cpu_period_usec": period, "cpu_burst_usec": burst}
+        real.apply(real.plan_limits(wanted))
+
+        limits = real.read_limits().to_wire()
+        assert {field: limits[field] for field in wanted} == wanted
+
+
+def test_shares_survive_an_undone_idle(real: Cgroup) -> None:
+    real.apply(real.plan_limits({"cpu_shares": 700}))
+    plan = [*real.plan_limits({"cpu_idle": True}), Write("cpu", "cpu.cfs_quota_us", "1")]
+
+    with pytest.raises(Refused):
+        real.apply(plan)
+
+    limits = real.read_limits()
+    assert (limits.cpu_idle, limits.cpu_shares) == (False, 700)
+
+
+def test_a_limit_below_usage_is_refused_with_the_usage(real: Cgroup, start: Start) -> None:
+    start(real, HOLD_20_MIB)
+
+    with pytest.raises(Refused, match=r"\d+ bytes are in use and cannot be reclaimed") as caught:
+        real.apply(real.plan_limits({"memory_max_bytes": 4 * MIB, "memory_swap_max_bytes": 0}))
+
+    assert (caught.value.errno, caught.value.file) == (errno.EBUSY, "memory.limit_in_bytes")
+    assert caught.value.value == str(4 * MIB)
+    assert real.read_limits().memory_max_bytes is UNLIMITED
+
+
+def test_a_half_applied_plan_is_rolled_back(real: Cgroup, start: Start) -> None:
+    start(real, HOLD_20_MIB)
+    before = real.read_limits()
+    wanted = {
+        "cpu_max_cores": 0.5,
+        "pids_max": 7,
+        "cpuset_cpus": "0",
+        "io_max": {whole_disk(): {"reads_per_sec": 9}},
+    }
+
+    with pytest.raises(Refused):
+        real.apply(real.plan_limits(wanted | {"memory_max_bytes": 4 * MIB}))
+
+    assert real.read_limits() == before
+
+
+def test_wrong_order_of_memory_is_refused_and_explained(real: Cgroup) -> None:
+    real.apply(real.plan_limits({"memory_max_bytes": 64 * MIB, "memory_swap_max_bytes": 0}))
+
+    with pytest.raises(Refused, match="raise that first") as caught:
+        real.apply([Write("memory", "memory.limit_in_bytes", str(128 * MIB))])
+
+    assert caught.value.errno == errno.EINVAL
+
+
+@pytest.mark.parametrize(
+    ("write", "code", "why"),
+    [
+        (Write("cpu", "cpu.cfs_quota_us", "1"), errno.EINVAL, "1000 us or more"),
+        (Write("pids", "pids.max", "5000000"), errno.EINVAL, "0 to 4194304"),
+        (Write("cpuset", "cpuset.mems", "9"), errno.EINVAL, "no such CPU or memory node"),
+        (Write("blkio", "blkio.throttle.read_bps_device", "9:99 5", "9:99"), errno.ENODEV, "no such disk"),
+        (Write("freezer", "freezer.state", "COLD"), errno.EINVAL, "THAWED or FROZEN"),
+        (Write("unified", "cgroup.procs", "1x"), errno.EINVAL, "cannot be moved"),
+    ],
+)
+def test_a_refusal_names_file_value_and_reason(real: Cgroup, write: Write, code: int, why: str) -> None:
+    if write.value.startswith("9:99") and Path("/sys/dev/block/9:99").exists():
+        pytest.fail("this host really has a disk 9:99")
+
+    with pytest.raises(Refused, match=why) as caught:
+        real.dirs[write.controller].write(write.file, write.value)
+
+    assert caught.value.errno == code
+    assert write.file in str(caught.value)
+    assert repr(write.value) in str(caught.value)
+
+
+def test_an_unknown_disk_does_not_look_like_a_removed_cgroup(real: Cgroup) -> None:
+    with pytest.raises(Refused):
+        real.dirs["blkio"].write("blkio.throttle.read_bps_device", "9:99 5")
+
+    assert real.alive()
+
+
+def test_entering_an_empty_cpuset_is_refused_in_words(real: Cgroup, start: Start) -> None:
+    process = start(real)
+    real.dirs["cpuset"].make_child("empty")
+    empty = real.dirs["cpuset"].open_child("empty")
+
+    with pytest.raises(Refused, match="set cpuset_cpus and cpuset_mems first") as caught:
+        empty.write("cgroup.procs", str(process.pid))
+
+    assert caught.value.errno == errno.ENOSPC
+    empty.close()
+
+
+def test_a_cpuset_with_processes_is_never_emptied(real: Cgroup, start: Start) -> None:
+    start(real)
+
+    with pytest.raises(Refused, match="never be empty") as caught:
+        real.dirs["cpuset"].write("cpuset.cpus", "")
+
+    assert caught.value.errno == errno.ENOSPC
+
+
+def test_a_cpuset_outside_its_parents_is_refused_in_words(hierarchies: Hierarchies, real: Cgroup) -> None:
+    real.apply(real.plan_limits({"cpuset_cpus": "0"}))
+    child = hierarchies.create(f"{real.path}/child")
+    assert child.read_limits().cpuset_cpus == "0"
+
+    with pytest.raises(Refused, match="widen the parent first") as caught:
+        child.apply([Write("cpuset", "cpuset.cpus", "0-1")])
+
+    assert caught.value.errno == errno.EACCES
+
+
+def test_a_quota_above_the_parents_is_refused_in_words(hierarchies: Hierarchies, real: Cgroup) -> None:
+    real.apply(real.plan_limits({"cpu_max_cores": 0.5}))
+    child = hierarchies.create(f"{real.path}/child")
+
+    with pytest.raises(Refused, match="at most its parent's"):
+        child.apply(child.plan_limits({"cpu_max_cores": 1}))
+
+
+def test_a_removed_cgroup_is_gone_for_every_write(hierarchies: Hierarchies, real: Cgroup) -> None:
+    plan = real.plan_limits({"pids_max": 5})
+    hierarchies.remove(real.path)
+    namesake = hierarchies.create(real.path)
+
+    with pytest.raises(CgroupGone):
+        real.apply(plan)
+    with pytest.raises(CgroupGone):
+        real.read_limits()
+    with pytest.raises(CgroupGone):
+        real.procs()
+
+    assert not real.alive()
+    assert namesake.alive()
+    assert namesake.inode != real.inode
+    assert namesake.read_limits().pids_max is UNLIMITED
+
+
+def test_a_let_go_cgroup_still_knows_its_namesake(hierarchies: Hierarchies, real: Cgroup) -> None:
+    real.close()
+    assert real.alive()
+    hierarchies.remove(real.path)
+    hierarchies.create(real.path)
+
+    with pytest.raises(CgroupGone):
+        real.apply([Write("pids", "pids.max", "5")])
+
+
+def test_what_this_kernel_lacks_is_not_offered(real: Cgroup) -> None:
+    with pytest.raises(NotOffered):
+        real.plan_limits({"memory_high_bytes": MIB})
+    with pytest.raises(NotOffered):
+        real.apply([Write("memory", "memory.high", "5")])
+
+
+def test_a_device_is_denied_and_allowed(real: Cgroup, start: Start) -> None:
+    real.apply(real.plan_devices([DeviceRule(True, "c", 1, 3, "rwm"), DeviceRule(True, "c", 1, 5, "r")]))
+    code = (
+        "def can(path, mode):\n"
+        "    try: open(path, mode).close()\n"
+        "    except PermissionError: return False\n"
+        "    return True\n"
+        "print('ready', flush=True)\n"
+        "asked = (('null', 'r+b'), ('zero', 'rb'), ('zero', 'r+b'), ('random', 'rb'))\n"
+        "print(*(can('/dev/' + name, mode) for name, mode in asked))\n"
+    )
+
+    process = start(real, code)
+
+    assert process.stdout is not None
+    assert process.stdout.readline() == b"True True False False\n"
+    assert real.read_all()["devices"] == {"allowed": ["c 1:3 rwm", "c 1:5 r"]}
+
+
+def test_a_device_plan_that_fails_leaves_the_old_rules(hierarchies: Hierarchies, real: Cgroup) -> None:
+    real.apply(real.plan_devices([DeviceRule(True, "c", 1, 3, "rwm")]))
+    child = hierarchies.create(f"{real.path}/child")
+
+    with pytest.raises(Refused, match="the parent group does not allow that device") as caught:
+        child.apply(child.plan_devices([DeviceRule(True, "c", 1, 3, "r"), DeviceRule(True, "c", 1, 5, "r")]))
+
+    assert caught.value.errno == errno.EPERM
+    assert child.read_all()["devices"] == {"allowed": ["c 1:3 rwm"]}
