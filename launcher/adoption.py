@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -13,6 +12,7 @@ from cgroupfs import CgroupError, CgroupGone
 from launcher import endings, records
 from launcher.container import Container
 from launcher.errors import BadSpec
+from launcher.processes import is_alive
 from launcher.site import Site
 from launcher.spec import NAME, ContainerSpec
 
@@ -21,23 +21,6 @@ class Found(NamedTuple):
     container: Container
     supervisor_pid: int | None
     reason: str
-
-
-def is_alive(pid: int | None, start_ticks: int | None) -> bool:
-    """The very process on record, and no zombie."""
-    return pid is not None and start_ticks is not None and records.read_start_ticks(pid) == start_ticks
-
-
-@contextlib.contextmanager
-def held_process(pid: int, start_ticks: int | None) -> Iterator[int]:
-    """A pidfd of the process on record; `ProcessLookupError` if it has ended and the number is another's."""
-    fd = os.pidfd_open(pid)
-    try:
-        if not is_alive(pid, start_ticks):
-            raise ProcessLookupError(pid)
-        yield fd
-    finally:
-        os.close(fd)
 
 
 def find(site: Site) -> list[Found]:
@@ -96,10 +79,11 @@ def _adopt_running(site: Site, container: Container, init: dict[str, Any]) -> Fo
         cgroup = site.hierarchies.cgroup(site.cgroup_of(container.name))
     except CgroupGone:
         cgroup = None
-    supervised = _supervisor_alive(init)
+    watched = _supervisor_alive(init)
+    supervised = watched and not init.get("orphan")
     reason = "it ran on without the daemon" if supervised else "its supervisor was lost; it runs on"
     adopted = replace(container, cgroup=cgroup, supervised=supervised)
-    return Found(adopted, init.get("supervisor_pid") if supervised else None, reason)
+    return Found(adopted, init.get("supervisor_pid") if watched else None, reason)
 
 
 def _finish(site: Site, container: Container, end: dict[str, Any] | None, reason: str) -> Found | None:

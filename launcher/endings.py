@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 from cgroupfs import Cgroup, CgroupError, CgroupGone
-from launcher import records, syscalls
+from launcher import exits, records
 from launcher.container import Container
 from launcher.site import Site
 
@@ -20,23 +20,12 @@ class Ending(NamedTuple):
     detail: dict[str, Any]
 
 
-def exit_of_status(status: int | None) -> dict[str, Any]:
-    """An exit record from a wait status that came from the kernel and not from the supervisor; None: nobody knows."""
-    record: dict[str, Any] = {"exit_code": None, "signal": None, "finished_at": records.rfc3339()}
-    if status is not None and os.WIFSIGNALED(status):
-        record |= {"exit_code": 128 + os.WTERMSIG(status), "signal": os.WTERMSIG(status)}
-    elif status is not None:
-        record["exit_code"] = os.WEXITSTATUS(status)
-    return record
-
-
 def finish(site: Site, container: Container, pidfd: int | None, reason: str) -> Ending:
     """Read the last numbers, complete the exit record, then remove the cgroups: in this order, whatever crashes."""
     state_dir = site.state_of(container.name)
     record = records.read_record(state_dir, records.EXIT)
     if record is None:
-        record = exit_of_status(None if pidfd is None else syscalls.pidfd_exit_status(pidfd))
-        record["reason"] = reason
+        record = _exit_unseen(container, pidfd) | {"reason": reason}
     if "oom_killed" not in record:
         record |= _last_numbers(container.cgroup)
         _write_exit(state_dir, record)
@@ -45,6 +34,13 @@ def finish(site: Site, container: Container, pidfd: int | None, reason: str) -> 
     ended = exited(container, record)
     detail = {key: record.get(key) for key in ("exit_code", "signal", "oom_killed", "usage")}
     return Ending(ended, record.get("reason") or _reason(record), detail)
+
+
+def _exit_unseen(container: Container, pidfd: int | None) -> dict[str, Any]:
+    """No supervisor wrote it down; the kernel may still know."""
+    if pidfd is not None and container.pid is not None:
+        return exits.read_exit_record(pidfd, container.pid, container.start_ticks)
+    return {**exits.exit_of_status(None), "finished_at": records.rfc3339()}
 
 
 def exited(container: Container, record: dict[str, Any]) -> Container:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import socket
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, Final
@@ -18,6 +19,7 @@ from launcher import channel, plan, records
 from launcher.container import Container
 from launcher.devices import device_rules
 from launcher.errors import CannotInvoke, CommandNotFound, LauncherError, LaunchFailed, NameTaken
+from launcher.processes import held_process
 from launcher.site import Site
 from launcher.spawner import Spawner
 from launcher.spec import ContainerSpec
@@ -127,6 +129,20 @@ def _spawn(site: Site, spawner: Spawner, spec: ContainerSpec, cgroup: Cgroup) ->
     finally:
         for fd in fds:
             os.close(fd)
+    return _await_started(answers, spec.command[0])
+
+
+def start_keeper(site: Site, spawner: Spawner, container: Container) -> int:
+    """A process that takes the place of a killed supervisor, as far as one can that is not the parent; its pid."""
+    assert container.pid is not None
+    with held_process(container.pid, container.start_ticks) as pidfd:
+        request = {"facts": site.facts(container.spec).to_wire()}
+        answers = spawner.request(request, [pidfd])
+    keeper: int = _await_started(answers, container.spec.command[0])["supervisor_pid"]
+    return keeper
+
+
+def _await_started(answers: socket.socket, command: str) -> dict[str, Any]:
     with answers:
         answers.settimeout(ANSWER_SEC)
         try:
@@ -136,7 +152,7 @@ def _spawn(site: Site, spawner: Spawner, spec: ContainerSpec, cgroup: Cgroup) ->
     if answer is None:
         raise LaunchFailed("set up the container", "its supervisor ended without a word")
     if "error" in answer.body:
-        raise error_of(spec.command[0], answer.body["error"])
+        raise error_of(command, answer.body["error"])
     started: dict[str, Any] = answer.body["started"]
     return started
 

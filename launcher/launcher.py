@@ -25,6 +25,7 @@ from launcher.errors import (
 )
 from launcher.launch import RecordLimits
 from launcher.logfile import LogLine
+from launcher.processes import held_process, is_alive
 from launcher.registry import Entry, Registry
 from launcher.sessions import ExecSession
 from launcher.site import Masks, Site
@@ -75,6 +76,8 @@ class Launcher:
                 "container.adopt", found.container.name, found.reason, {"state": found.container.state}
             )
             if found.container.state == "running":
+                if found.supervisor_pid is None:
+                    entry.supervisor_pid = self._start_keeper(found.container)
                 self._watch(entry)
         for name, reason in adoption.undo_leaks(self._site):
             self._emit("container.remove", name, reason, {})
@@ -231,7 +234,7 @@ class Launcher:
             return
         with (
             contextlib.suppress(ProcessLookupError),
-            adoption.held_process(container.pid, container.start_ticks) as fd,
+            held_process(container.pid, container.start_ticks) as fd,
         ):
             signal.pidfd_send_signal(fd, number)
 
@@ -251,10 +254,8 @@ class Launcher:
 
     def _watch(self, entry: Entry) -> None:
         """Wait for the supervisor's end, or without one for the first process's own."""
-        container = entry.container
-        pid = entry.supervisor_pid if container.supervised else container.pid
         try:
-            pidfd = os.pidfd_open(pid or 0)
+            pidfd = os.pidfd_open(entry.supervisor_pid or entry.container.pid or 0)
         except (ProcessLookupError, OSError):
             self._ended(entry, None)
             return
@@ -263,26 +264,32 @@ class Launcher:
     def _ended(self, entry: Entry, pidfd: int | None) -> None:
         """A watched process ended: the container did, or it lost its supervisor and goes on alone."""
         container = entry.container
+        recorded = records.read_record(self._site.state_of(container.name), records.EXIT) is not None
         try:
-            orphaned = (
-                container.supervised
-                and records.read_record(self._site.state_of(container.name), records.EXIT) is None
-                and adoption.is_alive(container.pid, container.start_ticks)
-            )
-            if orphaned:
-                self._registry.replace(entry, replace(container, supervised=False))
-                self._emit(
-                    "container.adopt",
-                    container.name,
-                    "its supervisor was lost; it runs on",
-                    {"state": "running"},
-                )
-                self._watch(entry)
+            if not recorded and is_alive(container.pid, container.start_ticks):
+                self._orphaned(entry)
             else:
-                self._finish(entry, None if container.supervised else pidfd)
+                self._finish(entry, None if entry.supervisor_pid else pidfd)
         finally:
             if pidfd is not None:
                 os.close(pidfd)
+
+    def _orphaned(self, entry: Entry) -> None:
+        """One keeper for each lost supervisor; if that is lost too, we only watch for the end."""
+        container = entry.container
+        entry.supervisor_pid = self._start_keeper(container) if container.supervised else None
+        self._registry.replace(entry, replace(container, supervised=False))
+        self._emit(
+            "container.adopt", container.name, "its supervisor was lost; it runs on", {"state": "running"}
+        )
+        self._watch(entry)
+
+    def _start_keeper(self, container: Container) -> int | None:
+        """Somebody to keep the output and to record the end of a container whose supervisor was killed."""
+        try:
+            return launch.start_keeper(self._site, self._spawner, container)
+        except (LauncherError, ProcessLookupError):
+            return None
 
     def _finish(self, entry: Entry, pidfd: int | None) -> None:
         with entry.lock:

@@ -66,20 +66,38 @@ def read_start_ticks(pid: int) -> int | None:
 
     None where no such process is alive; a zombie is not.
     """
+    return parse_start_ticks(_read_stat(pid))
+
+
+def read_zombie_status(pid: int, start_ticks: int | None) -> int | None:
+    """The wait status of a process that has ended and that its parent has not asked for yet."""
+    field = parse_stat_fields(_read_stat(pid))
+    if len(field) < 50 or field[0] != b"Z" or field[19] != b"%d" % (start_ticks or 0):
+        return None
+    return int(field[49])
+
+
+def _read_stat(pid: int) -> bytes:
     try:
         fd = os.open(f"/proc/{pid}/stat", os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            text = os.read(fd, 4096)
-        finally:
-            os.close(fd)
-    except (FileNotFoundError, ProcessLookupError):
-        return None
-    return parse_start_ticks(text)
+    except FileNotFoundError:
+        return b""
+    try:
+        return os.read(fd, 4096)
+    except ProcessLookupError:
+        return b""
+    finally:
+        os.close(fd)
+
+
+def parse_stat_fields(stat: bytes) -> list[bytes]:
+    """From the state (field 3) on; the name may hold spaces and parentheses, so fields count from the last `)`."""
+    return stat[stat.rfind(b")") + 1 :].split()
 
 
 def parse_start_ticks(stat: bytes) -> int | None:
-    """The name may hold spaces and parentheses: fields count from the last `)`."""
-    field = stat[stat.rfind(b")") + 1 :].split()
+    """Field 22; None for a process that is dead, a zombie included."""
+    field = parse_stat_fields(stat)
     if len(field) < 20 or not field[19].isdigit() or field[0] in (b"Z", b"X"):
         return None
     return int(field[19])

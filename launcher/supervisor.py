@@ -6,15 +6,15 @@ harm to the container. The daemon talks to it over the channel of the launch, an
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import select
 import signal
 import socket
-import time
 from typing import Any, Final
 
-from launcher import channel, inside, records, syscalls
+from launcher import channel, exits, inside, records, syscalls
 from launcher.logfile import LogWriter
 from launcher.plan import LaunchFacts, clone_flags, plan_inside, plan_program
 from launcher.spec import ContainerSpec
@@ -30,10 +30,13 @@ def supervise(message: channel.Message) -> None:
     syscalls.set_process_name(b"cgwarden-super")
     syscalls.prctl(syscalls.PR_SET_CHILD_SUBREAPER, 1)
     daemon = socket.socket(fileno=message.fds[0])
-    spec = ContainerSpec.from_wire(message.body["spec"])
     facts = LaunchFacts.from_wire(message.body["facts"])
     try:
-        container = _launch(spec, facts, message.fds[1:], daemon)
+        if "spec" in message.body:
+            spec = ContainerSpec.from_wire(message.body["spec"])
+            container = _launch(spec, facts, message.fds[1:], daemon)
+        else:
+            container = _take_over(facts, message.fds[1])
     except _LaunchRefused as refused:
         _tell(daemon, {"error": refused.wire})
         return
@@ -45,6 +48,20 @@ def supervise(message: channel.Message) -> None:
     # Whoever reads the daemon's standard error must see its end when the daemon ends.
     os.dup2(0, 2)
     container.watch()
+
+
+def _take_over(facts: LaunchFacts, pidfd: int) -> Supervisor:
+    """The supervisor was killed and the container lives: keep its output and record its end, as a stranger can."""
+    state_fd = os.open(facts.state_dir, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    identity = records.read_record(facts.state_dir, records.INIT) or {}
+    identity |= _supervisor_identity() | {"orphan": True}
+    readers = []
+    for name in STREAMS:
+        # Without its pipes (the run directory was emptied) there is still the end to record.
+        with contextlib.suppress(FileNotFoundError):
+            readers.append(os.open(f"{facts.run_dir}/{name}", os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC))
+    records.write_record(state_fd, records.INIT, identity)
+    return Supervisor(pidfd, identity, state_fd, readers, None)
 
 
 class _LaunchRefused(Exception):
@@ -90,7 +107,7 @@ def _launch(spec: ContainerSpec, facts: LaunchFacts, fds: list[int], daemon: soc
     records.write_record(state_fd, records.INIT, identity, durable=False)
     records.sync_records(state_fd, records.SPEC, records.INIT)
     _open_gate(status, pid, daemon)
-    return Supervisor(pid, pidfd, identity, state_fd, readers, listener)
+    return Supervisor(pidfd, identity, state_fd, readers, listener)
 
 
 def _open_pipes(run_fd: int) -> tuple[list[int], list[int]]:
@@ -108,10 +125,13 @@ def _identity(pid: int, facts: LaunchFacts) -> dict[str, Any]:
         "pid": pid,
         "start_ticks": records.read_start_ticks(pid),
         "boot_id": facts.boot_id,
-        "supervisor_pid": os.getpid(),
-        "supervisor_start_ticks": records.read_start_ticks(os.getpid()),
         "started_at": records.rfc3339(),
+        **_supervisor_identity(),
     }
+
+
+def _supervisor_identity() -> dict[str, Any]:
+    return {"supervisor_pid": os.getpid(), "supervisor_start_ticks": records.read_start_ticks(os.getpid())}
 
 
 def _open_gate(status: socket.socket, pid: int, daemon: socket.socket) -> None:
@@ -142,19 +162,19 @@ class Supervisor:
 
     def __init__(
         self,
-        pid: int,
         pidfd: int,
         identity: dict[str, Any],
         state_fd: int,
         readers: list[int],
-        listener: socket.socket,
+        listener: socket.socket | None,
     ) -> None:
-        self.pid = pid
+        self.pid: int = identity["pid"]
         self.pidfd = pidfd
         self.identity = identity
         self.state_fd = state_fd
-        self.readers = dict(zip(readers, STREAMS, strict=True))
+        self.readers = dict(zip(readers, STREAMS, strict=False))
         self.listener = listener
+        self.listen_fd = -1 if listener is None else listener.fileno()
         self.log = LogWriter(state_fd)
         self.clients: dict[int, socket.socket] = {}
         self.joins: dict[int, inside.Join] = {}
@@ -167,8 +187,9 @@ class Supervisor:
         os.set_blocking(self.wake_write, False)
         signal.set_wakeup_fd(self.wake_write, warn_on_full_buffer=False)
         signal.signal(signal.SIGCHLD, lambda _signal, _frame: None)
-        for fd in (*self.readers, self.pidfd, self.listener.fileno(), self.wake_read):
-            self.poller.register(fd, select.POLLIN)
+        for fd in (*self.readers, self.pidfd, self.listen_fd, self.wake_read):
+            if fd >= 0:
+                self.poller.register(fd, select.POLLIN)
         while not self._turn():
             self._reap_others()
         self._finish()
@@ -186,7 +207,7 @@ class Supervisor:
                 os.read(fd, READ_BYTES)
             elif fd in self.readers:
                 self._copy_output(fd)
-            elif fd == self.listener.fileno():
+            elif self.listener is not None and fd == self.listen_fd:
                 self._add_client(self.listener.accept()[0])
             elif fd in self.joins:
                 self._joined(fd)
@@ -245,7 +266,7 @@ class Supervisor:
         return [
             *self.readers,
             *self.clients,
-            self.listener.fileno(),
+            self.listen_fd,
             self.state_fd,
             self.wake_read,
             self.wake_write,
@@ -286,28 +307,17 @@ class Supervisor:
                 return
             if found is None or found.si_pid == self.pid:
                 return
-            os.waitpid(found.si_pid, 0)
+            _pid, status = os.waitpid(found.si_pid, 0)
             join = self.joins.pop(-found.si_pid, None)
             if join is not None:
-                self._answer(join, {"exited": exit_code_of(found.si_code, found.si_status)})
+                self._answer(join, {"exited": exits.exit_of_status(status)["exit_code"]})
 
     def _finish(self) -> None:
         """All writers died with the pid namespace: what is in the pipes now is all there will ever be."""
-        ended = os.waitid(os.P_PIDFD, self.pidfd, os.WEXITED)
+        end = exits.read_exit_record(self.pidfd, self.pid, self.identity["start_ticks"])
         for fd in list(self.readers):
             while self._copy_output(fd):
                 continue
         self.log.flush()
-        killed = ended is not None and ended.si_code != os.CLD_EXITED
-        end: dict[str, Any] = {
-            "exit_code": None if ended is None else exit_code_of(ended.si_code, ended.si_status),
-            "signal": ended.si_status if ended is not None and killed else None,
-            "finished_at": records.rfc3339(time.time()),
-        }
         records.write_record(self.state_fd, records.EXIT, end)
         self._reap_others()
-
-
-def exit_code_of(code: int, status: int) -> int:
-    """As shells count: 128 + the signal's number for a death by signal."""
-    return status if code == os.CLD_EXITED else 128 + status
