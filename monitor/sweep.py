@@ -68,7 +68,8 @@ class Sweep:
                 if turn % WARM_TICKS == 0 or tracked.sample is None or name in refresh:
                     self._read_rounds(tracked, turn, taken_at, name in refresh)
                 tracked.read(taken_at, wall_time)
-            except CgroupGone:
+            except CgroupGone as error:
+                self._errors[reason_of(error)] += 1
                 self._drop(name, gone=True)
             except (CgroupError, OSError) as error:
                 self._errors[reason_of(error)] += 1
@@ -126,9 +127,9 @@ class Sweep:
         self._serial += 1
         try:
             tracked = self._open(watched, cgroup)
-        except CgroupGone:
+        except CgroupGone as error:
+            self._errors[reason_of(error)] += 1
             self._removed[watched.name] = cgroup
-            self._errors["gone"] += 1
             return True
         except (CgroupError, OSError) as error:
             self._errors[reason_of(error)] += 1
