@@ -14,7 +14,7 @@ class Book:
     """Claims by place; every change is made under the container's lock."""
 
     def __init__(self) -> None:
-        self._claims: dict[Place, FieldClaims] = {}
+        self._claims: defaultdict[tuple[str, int], dict[str, tuple[Place, FieldClaims]]] = defaultdict(dict)
         self._guard = threading.Lock()
         self._locks: defaultdict[str, threading.RLock] = defaultdict(threading.RLock)
 
@@ -25,26 +25,32 @@ class Book:
 
     def get(self, place: Place) -> FieldClaims | None:
         """The claims on a field; None if nobody has any."""
-        return self._claims.get(place)
+        return self.of(place.name, place.ino).get(place.field)
 
     def put(self, place: Place, claims: FieldClaims | None) -> None:
         """Replace the claims on a field; None and no claims at all forget it."""
+        key = (place.name, place.ino)
         with self._guard:
-            if claims is None or not claims.claims:
-                self._claims.pop(place, None)
-            else:
-                self._claims[place] = claims
+            fields = self._claims[key]
+            if claims is not None and claims.claims:
+                fields[place.field] = (place, claims)
+                return
+            fields.pop(place.field, None)
+            if not fields:
+                del self._claims[key]
 
     def of(self, name: str, ino: int) -> Mapping[str, FieldClaims]:
         """Every claimed field of one cgroup."""
         with self._guard:
-            return {
-                place.field: claims
-                for place, claims in self._claims.items()
-                if place.name == name and place.ino == ino
-            }
+            fields = self._claims.get((name, ino))
+            return {} if fields is None else {field: claims for field, (_, claims) in fields.items()}
 
     def places(self, name: str | None = None) -> list[tuple[Place, FieldClaims]]:
         """Everything that is claimed, of one name or of all."""
         with self._guard:
-            return [(place, claims) for place, claims in self._claims.items() if name in (None, place.name)]
+            return [
+                held
+                for (owner, _), fields in self._claims.items()
+                if name in (None, owner)
+                for held in fields.values()
+            ]

@@ -191,7 +191,7 @@ class Engine:
         known = start if isinstance(start, FieldClaims) and old is None else claims_over(old, present)
         owner = decision.policy.owner
         if decision.kind is Kind.RELEASE:
-            return Move(place, None, old, known.without(owner), present)
+            return Move(place, None, old, known.without(owner), present, owner)
         claim = new_claim(owner, value, decision.lease_sec, decision.policy.priority)
         return Move(place, claim, old, known.with_claim(claim), present)
 

@@ -9,7 +9,7 @@ from enforcer.claims import FieldClaims
 from enforcer.clocks import boottime_ns
 from enforcer.desk import Desk, new_claim, place_of, read_field
 from enforcer.fields import FREEZER, FROZEN, THAWED
-from enforcer.ledger import Place
+from enforcer.ledger import EVERYBODY, Place
 from enforcer.outcomes import FreezeOutcome, WriteRecord
 from enforcer.records import owner_body
 from enforcer.transaction import Done, Move
@@ -88,7 +88,12 @@ class Freezes:
                 wanted=wanted,
                 reason=reason,
             )
-            done = self._run(cgroup, Move(place, None, old, left, present), body, timeout_sec)
+            done = self._run(
+                cgroup,
+                Move(place, None, old, left, present, EVERYBODY if force else owner),
+                body,
+                timeout_sec,
+            )
             changed = present == FROZEN and wanted == THAWED
             if changed:
                 self._desk.tell("container.thaw", name, owner, reason, present, THAWED, done.recorded.id)

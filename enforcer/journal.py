@@ -21,6 +21,16 @@ from enforcer.failpoints import Failpoints
 from enforcer.journal_file import open_journal
 
 GROUP = 64
+# A job that is wrong by itself fails alone; what is wrong with the disk fails the batch.
+_BUGS = (
+    sqlite3.IntegrityError,
+    sqlite3.ProgrammingError,
+    ArithmeticError,
+    AttributeError,
+    LookupError,
+    TypeError,
+    ValueError,
+)
 Result = TypeVar("Result")
 Work = Callable[[sqlite3.Connection], object]
 
@@ -155,7 +165,7 @@ def _try(connection: sqlite3.Connection, work: Work) -> object:
     connection.execute("SAVEPOINT job")
     try:
         result = work(connection)
-    except (sqlite3.IntegrityError, sqlite3.ProgrammingError, TypeError, ValueError, LookupError) as e:
+    except _BUGS as e:
         connection.execute("ROLLBACK TO job")
         result = _Failed(e)
     connection.execute("RELEASE job")

@@ -17,6 +17,9 @@ from enforcer.journal_file import link
 from enforcer.outcomes import WriteRecord, rfc3339
 
 COMMITTED = "committed"
+# In place of a priority: this intent takes its owner's claim back, or everybody's.
+LETS_GO = -100
+EVERYBODY = "*"
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import time
 from collections.abc import Mapping, Sequence
 
-from cgroupfs import UNLIMITED, BadLimit, Cgroup, Write, Written
+from cgroupfs import UNLIMITED, BadLimit, Cgroup, Refused, Write, Written
 from enforcer.claims import Claim
 from enforcer.clocks import boottime_ns
 from enforcer.desk import Desk, claims_over, new_claim, place_of, wired
@@ -20,6 +21,8 @@ from enforcer.records import lease_until, owner_body
 from enforcer.transaction import Move
 
 _MEMORY = "memory_max_bytes"
+# A limit below usage is EBUSY while the kernel reclaims: insisted on for as long as this.
+BUSY_SEC = 5.0
 _NOT_CLAIMED = ("cpuset_cpus_effective", "cpuset_mems_effective")
 
 
@@ -54,7 +57,7 @@ class LimitChanges:
                 _refuse_below_usage(cgroup, wishes, plan)
             if dry_run:
                 return self._outcome(target, cgroup, bool(plan), "planned", None, _unwritten(cgroup, plan))
-            return self._apply(target, cgroup, wishes, plan, owner, reason, lease_sec)
+            return self._apply(target, cgroup, wishes, plan, owner, reason, lease_sec, force)
 
     def _apply(
         self,
@@ -65,6 +68,7 @@ class LimitChanges:
         owner: str,
         reason: str,
         lease_sec: float | None,
+        force: bool,
     ) -> LimitOutcome:
         self.adopt_spec(target)
         moves = self._moves(target.name, cgroup, wishes, owner, lease_sec)
@@ -85,8 +89,9 @@ class LimitChanges:
             reason=reason,
             deadline_ns=first.owner.deadline_ns if first.owner else None,
         )
+        busy_sec = BUSY_SEC if force else 0.0
         done = self._desk.transactions.run(
-            cgroup, moves, body, lambda held: write_plan(held, plan, self._failpoints)
+            cgroup, moves, body, lambda held: write_plan(held, plan, self._failpoints, busy_sec=busy_sec)
         )
         if plan:
             deadline_ns = first.owner.deadline_ns if first.owner else None
@@ -136,7 +141,7 @@ class LimitChanges:
                 place = place_of(name, cgroup, field)
                 old = self._desk.book.get(place)
                 if old is not None and old.of(owner) is not None:
-                    moves.append(Move(place, None, old, old.without(owner), getattr(limits, field)))
+                    moves.append(Move(place, None, old, old.without(owner), getattr(limits, field), owner))
             if not moves:
                 return self._outcome(target, cgroup, False, "unchanged", None, ())
             wishes = {move.place.field: move.new.value(now_ns) for move in moves}
@@ -243,9 +248,18 @@ class LimitChanges:
         self._specs.pop(name, None)
 
 
-def write_plan(cgroup: Cgroup, plan: Sequence[Write], failpoints: Failpoints) -> list[WriteRecord]:
-    """Apply a plan, all or nothing, and say what the kernel shows now."""
-    return [WriteRecord(*written) for written in cgroup.apply(failpoints.between(plan))]
+def write_plan(
+    cgroup: Cgroup, plan: Sequence[Write], failpoints: Failpoints, *, busy_sec: float = 0.0
+) -> list[WriteRecord]:
+    """Apply a plan, all or nothing, and say what the kernel shows; insist on a busy limit for `busy_sec`."""
+    until = time.monotonic() + busy_sec
+    while True:
+        try:
+            return [WriteRecord(*written) for written in cgroup.apply(failpoints.between(plan))]
+        except Refused as e:
+            if e.errno != errno.EBUSY or time.monotonic() >= until:
+                raise
+        time.sleep(0.1)
 
 
 def revision_of(fields: Mapping[str, object]) -> str:

@@ -10,15 +10,16 @@ from collections import defaultdict
 from collections.abc import Sequence
 
 from cgroupfs import Cgroup, CgroupError, CgroupGone
-from enforcer.claims import Claim, FieldClaims
+from enforcer.claims import OPERATOR_PRIORITY, Claim, FieldClaims
 from enforcer.clocks import boottime_ns
 from enforcer.desk import Desk, read_field
 from enforcer.errors import GuardianLost
 from enforcer.fields import FREEZER, FROZEN, THAWED, same_value
-from enforcer.ledger import Intent, Place, Recorded
+from enforcer.ledger import EVERYBODY, LETS_GO, Intent, Place, Recorded
 from enforcer.outcomes import WriteRecord
 from enforcer.records import fact_body
 
+ORPHAN = "lease"
 APPLIED, ABANDONED, GONE, FAILED = "applied", "abandoned", "gone", "failed"
 
 
@@ -30,6 +31,7 @@ def recover(desk: Desk) -> dict[int, str]:
     for intent in desk.ledger.open_intents():
         groups[intent.decision].append(intent)
     outcomes = {decision: _resolve(desk, decision, intents) for decision, intents in groups.items()}
+    _adopt_orphans(desk)
     _hand_leases_over(desk)
     _tell_frozen(desk)
     return outcomes
@@ -91,8 +93,10 @@ def _write(cgroup: Cgroup, wanted: dict[str, object]) -> list[WriteRecord]:
 def _claimed(desk: Desk, intent: Intent) -> tuple[Place, FieldClaims]:
     place = Place(intent.name, intent.path, intent.ino, intent.field)
     claims = desk.book.get(place) or FieldClaims(intent.baseline)
-    if not intent.owner:
-        return place, claims
+    if intent.priority == LETS_GO:
+        return place, FieldClaims(intent.baseline) if intent.owner == EVERYBODY else claims.without(
+            intent.owner
+        )
     claim = Claim(
         intent.owner, intent.priority, intent.wanted, intent.deadline_ns, f"d-{intent.decision:06d}"
     )
@@ -113,6 +117,22 @@ def _close(
         desk.ledger.finish(recorded, fact_body("interrupted", (), {}, why), outcome, (), ())
     desk.ledger.finish(recorded, fact_body(outcome, writes, {}, why), outcome, writes, kept)
     return outcome
+
+
+def _adopt_orphans(desk: Desk) -> None:
+    """Leases that a guardian still holds but no journal knows, because it was damaged or lost."""
+    for lease in desk.guardian.held:
+        name = lease.key.partition("|")[0]
+        place = Place(name, lease.path, lease.inode, lease.field)
+        cgroup = None if desk.book.get(place) is not None else _same_cgroup(desk, lease.path, lease.inode)
+        if cgroup is None:
+            continue
+        present = read_field(cgroup, lease.field)
+        cgroup.close()
+        if same_value(lease.field, lease.expect, present) and lease.steps:
+            deadline_ns, after = lease.steps[-1]
+            claim = Claim(ORPHAN, OPERATOR_PRIORITY, lease.expect, deadline_ns)
+            desk.book.put(place, FieldClaims(after, (claim,)))
 
 
 def _hand_leases_over(desk: Desk) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from enforcer.executor import Executor
 from enforcer.failpoints import Failpoints
 from enforcer.guardian import Guardian
 from enforcer.lease import Lease
-from enforcer.ledger import Intent, Ledger, Place, Recorded
+from enforcer.ledger import LETS_GO, Intent, Ledger, Place, Recorded
 from enforcer.outcomes import WriteRecord
 from enforcer.records import fact_body
 
@@ -24,13 +25,17 @@ MSEC = 1000.0
 
 @dataclass(frozen=True, slots=True)
 class Move:
-    """One field's claims before and after a change, and the kernel's value before it."""
+    """One field's claims before and after a change, and the kernel's value before it.
+
+    `owner` is the claim that is made; where one is taken back it is None, and `lets_go` names whose.
+    """
 
     place: Place
     owner: Claim | None
     old: FieldClaims | None
     new: FieldClaims
     before: object
+    lets_go: str = ""
 
     def intent(self, now_ns: int) -> Intent:
         """What is kept on disk before the kernel is written."""
@@ -40,8 +45,8 @@ class Move:
             path=self.place.path,
             ino=self.place.ino,
             field=self.place.field,
-            owner="" if claim is None else claim.owner,
-            priority=0 if claim is None else claim.priority,
+            owner=self.lets_go if claim is None else claim.owner,
+            priority=LETS_GO if claim is None else claim.priority,
             baseline=self.new.baseline,
             before=self.before,
             wanted=self.new.value(now_ns),
@@ -145,7 +150,8 @@ class Transactions:
         outcome = "gone" if isinstance(error, TargetGone) else "failed"
         for move in moves:
             if not isinstance(error, (GuardianLost, ContainerBusy)):
-                self.rearm(move.place, move.old)
+                with contextlib.suppress(GuardianLost):  # it is started again, and then gets every lease anew
+                    self.rearm(move.place, move.old)
         self._ledger.finish(recorded, fact_body(outcome, (), timing, str(error)), outcome, (), ())
 
 

@@ -13,8 +13,9 @@ from enforcer.reading import Histories, Reader
 from enforcer.state import THE_NODE, Engagement, Entity, LeafState, State
 from enforcer.view import ContainerView, View
 
-# An overruled or failed wish is not repeated every second.
+# A failed wish is not repeated every second, and one that somebody else overrules even less often.
 RETRY_SEC = 10.0
+OVERRULED_SEC = 60.0
 RENEWALS_PER_LEASE = 3
 
 
@@ -107,7 +108,7 @@ class Turn:
         """Record the loser, and let it rest, or it would be told every second."""
         self.decisions.append(decision)
         key = (decision.policy.name, decision.entity)
-        self._quiet_targets[key] = self.now + max(decision.policy.cooldown_target_sec, RETRY_SEC)
+        self._quiet_targets[key] = self.now + max(decision.policy.cooldown_target_sec, OVERRULED_SEC)
 
     def want(self, decision: Decision) -> None:
         """Claim the field for this turn, engage, and start the cool-downs of a new engagement."""
