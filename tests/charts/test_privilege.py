@@ -5,7 +5,7 @@ import pytest
 from tests.charts.conftest import VALUES, Render
 
 CAPABILITIES = {
-    *("SYS_ADMIN", "SYS_PTRACE", "NET_ADMIN", "SYS_RESOURCE"),
+    *("SYS_ADMIN", "SYS_PTRACE", "NET_ADMIN"),
     *("AUDIT_WRITE", "CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "KILL", "MKNOD", "NET_BIND_SERVICE"),
     *("NET_RAW", "SETFCAP", "SETGID", "SETPCAP", "SETUID", "SYS_CHROOT"),
 }

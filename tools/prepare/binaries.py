@@ -61,7 +61,7 @@ def has_promtool() -> bool:
 
 def missing_test_packages() -> list[str]:
     """Debian packages that the tests need and that are not here."""
-    return _missing({"chromium": "chromium", "busybox": "busybox-static"})
+    return _missing({"chromium": "chromium", "busybox": "busybox-static", "runc": "runc"})
 
 
 def missing_bench_packages() -> list[str]:
@@ -75,7 +75,7 @@ def install_bench_packages(log: Path) -> None:
 
 
 def install_test_packages(log: Path) -> None:
-    """A browser for the dashboard's tests, and a program that needs no library for the smallest root."""
+    """A browser for the dashboard, a program without libraries for the smallest root, a runtime for the pod."""
     debian.install(missing_test_packages(), log)
 
 
