@@ -75,7 +75,7 @@ def install_bench_packages(log: Path) -> None:
 
 
 def install_test_packages(log: Path) -> None:
-    """A browser for the dashboard, a program without libraries for the smallest root, a runtime for the pod."""
+    """A browser for the dashboard, a static program for the smallest root, a runtime for the chart's pod."""
     debian.install(missing_test_packages(), log)
 
 
