@@ -7,11 +7,12 @@ the read-only root and the paths that runtimes mask are the same.
 import json
 import os
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from tests.charts.conftest import Object, Rendered
+from tests.charts.conftest import ROOT, Object, Rendered
 
 _MASKED = ("acpi", "asound", "kcore", "keys", "latency_stats", "timer_list", "sched_debug", "scsi")
 _READ_ONLY = ("bus", "fs", "irq", "sys", "sysrq-trigger")
@@ -19,7 +20,11 @@ _PROPAGATION = {None: "rprivate", "HostToContainer": "rslave", "Bidirectional": 
 
 
 class Pod:
-    """One pod of the DaemonSet on this machine; its root is the machine's own, read-only."""
+    """One pod of the DaemonSet on this machine.
+
+    Its root is an empty directory into which the runtime mounts the programs, read-only. Nothing is ever mounted
+    in this process' own mount namespace, so no clean-up can reach the machine's files through it.
+    """
 
     def __init__(self, rendered: Rendered, directory: Path, *, name: str, command: list[str]) -> None:
         self._directory = directory
@@ -29,6 +34,8 @@ class Pod:
         self._config = directory / "config"
         self._write_config_map(rendered)
         self._root.mkdir()
+        for name in ("bin", "sbin", "lib", "lib64"):
+            (self._root / name).symlink_to(f"usr/{name}")
         spec = self._bundle(rendered, command)
         (directory / "config.json").write_text(json.dumps(spec))
         self.log = directory / "pod.log"
@@ -36,7 +43,6 @@ class Pod:
 
     def start(self) -> None:
         """Start the daemon in the foreground of a runc."""
-        subprocess.run(["mount", "--bind", "/", self._root], check=True)
         with self.log.open("ab") as log:
             command = [
                 "runc",
@@ -57,7 +63,6 @@ class Pod:
         subprocess.run([*runc, "kill", self._name, signal], check=False, capture_output=True)
         status = self._process.wait(timeout=30)
         subprocess.run([*runc, "delete", "--force", self._name], check=False, capture_output=True)
-        subprocess.run(["umount", self._root], check=True)
         self._process = None
         return status
 
@@ -96,7 +101,7 @@ class Pod:
                 "noNewPrivileges": not security["allowPrivilegeEscalation"],
                 "capabilities": dict.fromkeys(("bounding", "effective", "permitted"), granted),
             },
-            "mounts": [*_SYSTEM_MOUNTS, *self._mounts(rendered)],
+            "mounts": [*_SYSTEM_MOUNTS, *_programs(), *self._mounts(rendered)],
             "linux": {
                 # No pid namespace: hostPID.
                 "namespaces": [{"type": kind} for kind in ("mount", "ipc", "uts", "network")],
@@ -120,6 +125,12 @@ class Pod:
             propagation = _PROPAGATION[mount.get("mountPropagation")]
             options = ["rbind", propagation, mode]
             yield {"destination": target, "type": "bind", "source": source, "options": options}
+
+
+def _programs() -> Iterator[Object]:
+    """What the image would bring: the system's libraries, the interpreter, this checkout."""
+    for path in sorted({"/usr", sys.base_prefix, str(ROOT)}):
+        yield {"destination": path, "type": "bind", "source": path, "options": ["rbind", "rprivate", "ro"]}
 
 
 def _system(destination: str, kind: str, *options: str) -> dict[str, Any]:
