@@ -1,7 +1,8 @@
-"""How long create+start takes, ours beside `runc run -d`: same root, namespaces and limits, in turns, in one run.
+"""How long create+start takes, ours beside `runc run -d`: same root, namespaces and limits, in turns, in
+one run.
 
-python -m bench.launch                     the launcher driven directly
-python -m bench.launch --socket PATH       through a running daemon: POST /api/v1/containers
+python -m bench.launch the launcher driven directly python -m bench.launch --socket PATH through a running
+daemon: POST /api/v1/containers
 """
 
 from __future__ import annotations
@@ -176,7 +177,9 @@ def percentile(values: Sequence[float], fraction: float) -> float:
 
 
 def measure(sides: Sequence[Ours | Daemon | Runc], count: int) -> dict[str, list[float]]:
-    """In turns, so that whatever else the machine does meets both; the first round warms up and is not counted."""
+    """In turns, so that whatever else the machine does meets both; the first round warms up and is not
+    counted.
+    """
     taken: dict[str, list[float]] = {side.label: [] for side in sides}
     for round_ in range(count + 1):
         for side in sides:
@@ -209,7 +212,8 @@ def report(taken: dict[str, list[float]]) -> dict[str, dict[str, float]]:
         print(f"{label:32} p50 {figure['p50_ms']:6.1f} ms   p95 {figure['p95_ms']:6.1f} ms")
     ours, theirs = list(figures.values())
     print(
-        f"{'ratio to runc':32} p50 {ours['p50_ms'] / theirs['p50_ms']:6.2f}      p95 {ours['p95_ms'] / theirs['p95_ms']:6.2f}"
+        f"{'ratio to runc':32} p50 {ours['p50_ms'] / theirs['p50_ms']:6.2f}"
+        f"      p95 {ours['p95_ms'] / theirs['p95_ms']:6.2f}"
     )
     return figures
 
@@ -245,7 +249,8 @@ def main(argv: Sequence[str] | None = None) -> None:
             if options.parallel:
                 for side in sides:
                     print(
-                        f"{side.label:32} {options.parallel} at once: {time_parallel(side, options.parallel):.2f} s"
+                        f"{side.label:32} {options.parallel} at once: "
+                        f"{time_parallel(side, options.parallel):.2f} s"
                     )
 
 

@@ -35,8 +35,8 @@ if TYPE_CHECKING:
 _MODULES = {
     "container": "Container LauncherEvent",
     "devices": "DEFAULT_DEVICE_RULES",
-    "errors": "BadSpec CannotInvoke CommandNotFound ContainerFrozen LauncherError LaunchFailed MissingRoot NameTaken "
-    "NotRunning StillRunning StopTimeout SupervisorLost UnknownContainer",
+    "errors": "BadSpec CannotInvoke CommandNotFound ContainerFrozen LauncherError LaunchFailed MissingRoot "
+    "NameTaken NotRunning StillRunning StopTimeout SupervisorLost UnknownContainer",
     "launcher": "Launcher",
     "logfile": "LogLine",
     "sessions": "ExecSession",

@@ -1,4 +1,4 @@
-"""What a daemon finds at its start, and what becomes of it: the table of docs/launcher.md, "After a crash"."""
+"""What a daemon finds at its start, and what becomes of it: the table "After a crash" of docs/launcher.md."""
 
 from __future__ import annotations
 
@@ -74,7 +74,9 @@ def _supervisor_alive(init: dict[str, Any]) -> bool:
 
 
 def _adopt_running(site: Site, container: Container, init: dict[str, Any]) -> Found:
-    """With its supervisor, which keeps the log and will record the end; or as an orphan that is watched from here."""
+    """With its supervisor, which keeps the log and will record the end; or as an orphan that is watched
+    from here.
+    """
     try:
         cgroup = site.hierarchies.cgroup(site.cgroup_of(container.name))
     except CgroupGone:
@@ -102,16 +104,18 @@ def _finish(site: Site, container: Container, end: dict[str, Any] | None, reason
 
 def _roll_back(site: Site, name: str) -> None:
     """Intent only: the launch was never acknowledged. Backwards, the directory last."""
-    with contextlib.suppress(CgroupGone):
-        with contextlib.closing(site.hierarchies.cgroup(site.cgroup_of(name))) as cgroup:
-            cgroup.kill()
+    with (
+        contextlib.suppress(CgroupGone),
+        contextlib.closing(site.hierarchies.cgroup(site.cgroup_of(name))) as cgroup,
+    ):
+        cgroup.kill()
     site.hierarchies.remove(site.cgroup_of(name))
     shutil.rmtree(site.run_of(name), ignore_errors=True)
     shutil.rmtree(site.state_of(name))
 
 
 def undo_leaks(site: Site) -> list[tuple[str, str]]:
-    """Run directories and empty cgroups of ours without a record; a populated one is somebody else's and stays."""
+    """Run directories and empty cgroups of ours without a record; a populated cgroup is somebody else's."""
     undone = []
     known = set(os.listdir(site.containers_dir))
     for name in sorted(set(os.listdir(f"{site.run_dir}/containers")) - known):

@@ -79,11 +79,12 @@ def parse_capability(text: str, field: str) -> str:
 
 
 def plan_capabilities(add: Iterable[str], drop: Iterable[str]) -> frozenset[str]:
-    """The names a container holds: the default set, then drops, then additions (so `drop ALL, add X` is X)."""
+    """The names a container holds: the default set, then drops, then additions: `drop ALL, add X` is X."""
     add, drop = set(add), set(drop)
     held = frozenset() if "ALL" in drop else DEFAULT - drop
     return frozenset(NUMBERS) - (drop - {"ALL"}) if "ALL" in add else held | add
 
 
 def capability_mask(names: Iterable[str]) -> int:
+    """As the kernel takes it: bit n for capability number n."""
     return sum(1 << NUMBERS[name] for name in names)

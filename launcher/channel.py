@@ -1,4 +1,6 @@
-"""One JSON message, with file descriptors beside it, over a local socket: how daemon, spawner and supervisor talk."""
+"""One JSON message, with file descriptors beside it, over a local socket: how daemon, spawner and
+supervisor talk.
+"""
 
 from __future__ import annotations
 
@@ -30,6 +32,7 @@ class Message:
 
 
 def channel_pair() -> tuple[socket.socket, socket.socket]:
+    """Two ends; messages keep their borders."""
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     make_roomy(ours)
     make_roomy(theirs)
@@ -42,6 +45,7 @@ def make_roomy(channel: socket.socket) -> None:
 
 
 def send(channel: socket.socket, body: dict[str, Any], fds: Sequence[int] = ()) -> None:
+    """One message, whole; the descriptors stay the sender's too."""
     ancillary = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds))] if fds else []
     channel.sendmsg([json.dumps(body).encode()], ancillary)
 
@@ -66,7 +70,9 @@ def receive(channel: socket.socket) -> Message | None:
 
 
 def bind_control(run_dir_fd: int, name: str = "control.sock") -> socket.socket:
-    """Bound through the directory's descriptor: the path of a socket may have 107 bytes only, a directory's 4,095."""
+    """Bound through the directory's descriptor: the path of a socket may have 107 bytes only, a directory's
+    4,095.
+    """
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     mask = os.umask(0o177)
     try:

@@ -1,4 +1,4 @@
-"""What happens when a container has ended, or has lost its supervisor: final numbers, record, cgroups gone."""
+"""What happens when a container has ended: final numbers, a complete record, cgroups gone, in this order."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Ending(NamedTuple):
 
 
 def finish(site: Site, container: Container, pidfd: int | None, reason: str) -> Ending:
-    """Read the last numbers, complete the exit record, then remove the cgroups: in this order, whatever crashes."""
+    """Read the last numbers, complete the record, remove the cgroups; may be cut short and done again."""
     state_dir = site.state_of(container.name)
     record = records.read_record(state_dir, records.EXIT)
     if record is None:
@@ -29,10 +29,12 @@ def finish(site: Site, container: Container, pidfd: int | None, reason: str) -> 
     if "oom_killed" not in record:
         record |= _last_numbers(container.cgroup)
         _write_exit(state_dir, record)
-    _remove_cgroups(site, container)
+    left = _remove_cgroups(site, container)
     shutil.rmtree(site.run_of(container.name), ignore_errors=True)
     ended = exited(container, record)
     detail = {key: record.get(key) for key in ("exit_code", "signal", "oom_killed", "usage")}
+    if left is not None:
+        detail["left"] = left
     return Ending(ended, record.get("reason") or _reason(record), detail)
 
 
@@ -44,6 +46,7 @@ def _exit_unseen(container: Container, pidfd: int | None) -> dict[str, Any]:
 
 
 def exited(container: Container, record: dict[str, Any]) -> Container:
+    """The container as its exit record tells it."""
     return replace(
         container,
         state="exited",
@@ -84,14 +87,20 @@ def _write_exit(state_dir: str, record: dict[str, Any]) -> None:
     fd = os.open(state_dir, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         records.write_record(fd, records.EXIT, record)
+    except OSError as e:
+        # A full disk keeps no record; the container has ended all the same, and waiters must hear of it.
+        record["reason"] = f"{record.get('reason') or _reason(record)} (not recorded: {e.strerror})"
     finally:
         os.close(fd)
 
 
-def _remove_cgroups(site: Site, container: Container) -> None:
-    """What is left in there was started by a joining `exec` at the last moment."""
-    if container.cgroup is not None:
-        with contextlib.suppress(CgroupGone):
-            container.cgroup.kill()
-        container.cgroup.close()
-    site.hierarchies.remove(site.cgroup_of(container.name))
+def _remove_cgroups(site: Site, container: Container) -> str | None:
+    """What is left in there was started by an `exec` at the last moment. None, or why it could not go."""
+    try:
+        if container.cgroup is not None:
+            with contextlib.suppress(CgroupGone), contextlib.closing(container.cgroup):
+                container.cgroup.kill()
+        site.hierarchies.remove(site.cgroup_of(container.name))
+    except CgroupError as e:
+        return str(e)
+    return None

@@ -80,8 +80,8 @@ class SupervisorLost(LauncherError):
 
     def __init__(self, name: str) -> None:
         super().__init__(
-            f"container {name!r} has lost its supervisor: it runs on and can be limited, stopped and removed, "
-            "but nothing more can be started in it"
+            f"container {name!r} has lost its supervisor: it runs on and can be limited, stopped and "
+            "removed, but nothing more can be started in it"
         )
         self.name = name
 

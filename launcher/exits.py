@@ -1,4 +1,6 @@
-"""How a process ended, asked in the ways that there are: as its parent, by pidfd after others reaped it, as a zombie."""
+"""How a process ended, asked in the ways that there are: as its parent, by pidfd after others reaped it, as
+a zombie.
+"""
 
 from __future__ import annotations
 
@@ -14,8 +16,8 @@ REAPED_SEC: Final = 2.0
 def read_exit_record(pidfd: int, pid: int, start_ticks: int | None) -> dict[str, Any]:
     """The record of an end: code as shells count it, signal, moment. The code is None where nobody knows.
 
-    Reaps the process if it is a child of ours. If it is another's child, its status is to be had while it is a zombie,
-    and by pidfd once it was reaped (Linux 6.15): between the two this waits a moment.
+    Reaps the process if it is a child of ours. If it is another's child, its status is to be had while it is
+    a zombie, and by pidfd once it was reaped (Linux 6.15): between the two this waits a moment.
     """
     status = _wait_for_status(pidfd, pid, start_ticks)
     return {**exit_of_status(status), "finished_at": records.rfc3339()}

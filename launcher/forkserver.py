@@ -1,7 +1,8 @@
-"""The spawner's main loop: keep one child forked ahead, and let it become the supervisor of the next request.
+"""The spawner's main loop: one child is always forked ahead, and becomes the supervisor of the next request.
 
-Everything a supervisor or a container's first process needs is imported here, before any fork: nothing is imported
-afterwards (what would be found then could be the container's file, CVE-2019-14271), and the pages stay shared.
+Everything a supervisor or a container's first process needs is imported here, before any fork: nothing is
+imported afterwards (what would be found then could be the container's file, CVE-2019-14271), and the pages
+stay shared.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import socket
 import sys
 from types import FrameType
 
-from launcher import channel, supervisor, syscalls
+from launcher import birth, channel, syscalls
 
 REQUESTS_FD = 3
 PR_SET_PDEATHSIG = 1
@@ -25,6 +26,7 @@ OF_THE_C_LIBRARY = (32, 33)  # posix_spawn leaves them ignored, and a container'
 
 
 def main() -> None:
+    """All preparation once, then fork for ever."""
     requests = socket.socket(fileno=REQUESTS_FD)
     syscalls.close_range(REQUESTS_FD + 1)
     syscalls.set_process_name(b"cgwarden-spawn")
@@ -79,7 +81,7 @@ def _become_supervisor(requests: socket.socket, taken_write: int) -> None:
         os.close(taken_write)
         requests.close()
         if message is not None:
-            supervisor.supervise(message)
+            birth.supervise(message)
         status = 0
     finally:
         if sys.exc_info()[0] is not None:

@@ -1,6 +1,7 @@
 """Who a program runs as: `uid[:gid]` or names looked up in the container's own /etc/passwd and /etc/group.
 
-The files are the container's, so they are read as data: regular files only, bounded, never through libc's resolver.
+The files are the container's, so they are read as data: regular files only, bounded, never through libc's
+resolver.
 """
 
 from __future__ import annotations
@@ -78,6 +79,7 @@ def resolve_identity(user: str, passwd: str, group: str) -> Identity:
 
 
 def read_identity(root_fd: int, user: str) -> Identity:
+    """Look `user` up in the files below root_fd."""
     return resolve_identity(user, _read_in_root(root_fd, b"etc/passwd"), _read_in_root(root_fd, b"etc/group"))
 
 

@@ -1,4 +1,6 @@
-"""What runs in the forked processes that become programs inside a container: the first one, and those of `exec`."""
+"""What runs in the forked processes that become programs inside a container: the first one, and those of
+`exec`.
+"""
 
 from __future__ import annotations
 
@@ -70,7 +72,7 @@ class Join:
 
     @classmethod
     def start(cls, pidfd: int, message: Message, not_for_child: list[int]) -> Join:
-        """fds of the message: stdin, stdout, stderr, then the cgroup entries, then (if so told) the unified directory."""
+        """The message's fds: stdin, stdout, stderr, cgroup entries, and if so told the unified directory."""
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         program = Program.from_wire(message.body["program"])
         unified = message.fds[-1] if message.body["join_unified"] else None
@@ -92,9 +94,11 @@ def _join(
     unified: int | None,
     status: socket.socket,
 ) -> NoReturn:
-    """Cgroups first (their files are the host's), then all namespaces at once, then a process born into the pid one.
+    """Cgroups first (their files are the host's), then all namespaces at once, then a process born into the
+    pid one.
 
-    We are non-dumpable, as the supervisor is: nobody inside can trace us or open our descriptors (CVE-2016-9962).
+    We are non-dumpable, as the supervisor is: nobody inside can trace us or open our descriptors
+    (CVE-2016-9962).
     """
     try:
         signal.set_wakeup_fd(-1)

@@ -1,7 +1,8 @@
 """Create and start of one container, and the way back: whatever fails, nothing half-made is left.
 
-Order: intent on disk, cgroups with limits in force, supervisor, first process, record, gate, program. The supervisor
-makes intent and record durable in one go while the first process sets itself up; nothing is acknowledged before.
+Order: intent on disk, cgroups with limits in force, supervisor, first process, record, gate, program. The
+supervisor makes intent and record durable in one go while the first process sets itself up; nothing is
+acknowledged before.
 """
 
 from __future__ import annotations
@@ -99,7 +100,7 @@ def _write_intent(site: Site, spec: ContainerSpec, undo: contextlib.ExitStack) -
 
 
 def apply_limits(spec: ContainerSpec, cgroup: Cgroup, record_limits: RecordLimits) -> None:
-    """Limits and device rules, in force before any process exists. A bad limit is found before the first write."""
+    """Limits and device rules, in force before any process exists; a bad limit is found before any write."""
     writes = cgroup.plan_limits(spec.limits)
     if spec.limits:
         record_limits(spec, None, "intent")
@@ -109,7 +110,9 @@ def apply_limits(spec: ContainerSpec, cgroup: Cgroup, record_limits: RecordLimit
 
 
 def entry_fds(cgroup: Cgroup) -> tuple[list[int], int | None]:
-    """v1 `tasks` to write "0" to (the caller closes them), and the unified directory, which processes are born into."""
+    """v1 `tasks` to write "0" to (the caller closes them), and the unified directory, which processes are
+    born into.
+    """
     fds = cgroup.entry_fds()
     unified = cgroup.dirs.get("unified")
     if unified is None:
@@ -133,7 +136,7 @@ def _spawn(site: Site, spawner: Spawner, spec: ContainerSpec, cgroup: Cgroup) ->
 
 
 def start_keeper(site: Site, spawner: Spawner, container: Container) -> int:
-    """A process that takes the place of a killed supervisor, as far as one can that is not the parent; its pid."""
+    """A process in the place of a killed supervisor, as far as one can that is not the parent; its pid."""
     assert container.pid is not None
     with held_process(container.pid, container.start_ticks) as pidfd:
         request = {"facts": site.facts(container.spec).to_wire()}

@@ -1,18 +1,16 @@
-"""The launcher as the daemon uses it: every verb on containers, blocking and safe to call from several threads."""
+"""The launcher as the daemon uses it: every verb on containers, blocking, safe to call from any thread."""
 
 from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 import signal
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from typing import Final
-from uuid import uuid4
 
 from cgroupfs import CgroupError, CgroupGone, Hierarchies
-from launcher import adoption, channel, endings, launch, logfile, plan, records
+from launcher import adoption, channel, launch, logfile, plan, records
+from launcher.caretaker import Caretaker
 from launcher.container import Container, LauncherEvent
 from launcher.errors import (
     ContainerFrozen,
@@ -25,13 +23,12 @@ from launcher.errors import (
 )
 from launcher.launch import RecordLimits
 from launcher.logfile import LogLine
-from launcher.processes import held_process, is_alive
+from launcher.processes import held_process
 from launcher.registry import Entry, Registry
 from launcher.sessions import ExecSession
 from launcher.site import Masks, Site
 from launcher.spawner import Spawner
 from launcher.spec import ContainerSpec, parse_signal
-from launcher.watcher import Watcher
 
 KILL_SEC: Final = 15.0
 CONNECT_SEC: Final = 10.0
@@ -62,25 +59,24 @@ class Launcher:
         for directory in (f"{self._site.run_dir}/containers", self._site.containers_dir):
             os.makedirs(directory, 0o700, exist_ok=True)
         self._spawner = spawner
-        self._on_event = on_event
         self._record_limits = record_limits
         self._registry = Registry()
-        self._watcher = Watcher()
+        self._caretaker = Caretaker(self._site, self._registry, spawner, on_event)
 
     def adopt(self) -> None:
-        """Take over, finish or roll back what earlier daemons left; cgroups that are not ours are not touched."""
+        """Take over, finish or roll back what earlier daemons left; what is not ours is not touched."""
         for found in adoption.find(self._site):
             entry = Entry(found.container, found.supervisor_pid)
             self._registry.add(entry)
-            self._emit(
+            self._caretaker.emit(
                 "container.adopt", found.container.name, found.reason, {"state": found.container.state}
             )
             if found.container.state == "running":
                 if found.supervisor_pid is None:
-                    entry.supervisor_pid = self._start_keeper(found.container)
-                self._watch(entry)
+                    entry.supervisor_pid = self._caretaker.start_keeper(found.container)
+                self._caretaker.watch(entry)
         for name, reason in adoption.undo_leaks(self._site):
-            self._emit("container.remove", name, reason, {})
+            self._caretaker.emit("container.remove", name, reason, {})
 
     def run(self, spec: ContainerSpec) -> Container:
         """Create and start; returns when the program has been executed. Whatever fails, nothing is left."""
@@ -91,9 +87,11 @@ class Launcher:
             self._registry.add(entry)
         finally:
             self._registry.release(spec.name)
-        self._emit("container.create", spec.name, "asked for", {"image": spec.image, "class": spec.klass})
-        self._emit("container.start", spec.name, "asked for", {"pid": container.pid})
-        self._watch(entry)
+        self._caretaker.emit(
+            "container.create", spec.name, "asked for", {"image": spec.image, "class": spec.klass}
+        )
+        self._caretaker.emit("container.start", spec.name, "asked for", {"pid": container.pid})
+        self._caretaker.watch(entry)
         return container
 
     def describe(self, spec: ContainerSpec) -> list[str]:
@@ -110,7 +108,9 @@ class Launcher:
         return self.get(name).read_state()
 
     def stop(self, name: str, timeout_sec: float | None = None) -> bool:
-        """The stop signal, then KILL after the time-out; False if it had ended. A frozen one is thawed to hear it."""
+        """The stop signal, then KILL after the time-out; False if it had ended. A frozen one is thawed to
+        hear it.
+        """
         entry = self._registry.entry(name)
         if entry.ended.is_set():
             return False
@@ -143,7 +143,7 @@ class Launcher:
             self._kill_all(entry)
             self._wait_for_end(entry, KILL_SEC)
         with entry.lock:
-            self._remove(entry, "asked for")
+            self._caretaker.remove(entry, "asked for")
 
     def wait(self, name: str, timeout_sec: float | None = None) -> int | None:
         """The exit code, or None if it has not ended in time."""
@@ -166,7 +166,7 @@ class Launcher:
         workdir: str | None = None,
         user: str | None = None,
     ) -> ExecSession:
-        """Start another program in the container, as confined as its first one. Raises what kept it from running."""
+        """Start another program in the container, as confined as its first; raises what kept it out."""
         entry = self._registry.entry(name)
         container = entry.container
         state = container.read_state()
@@ -215,7 +215,7 @@ class Launcher:
 
     def close(self) -> None:
         """Containers keep running; the next daemon adopts them. An empty parent cgroup goes."""
-        self._watcher.close()
+        self._caretaker.close()
         for entry in self._registry.entries():
             if entry.container.cgroup is not None:
                 entry.container.cgroup.close()
@@ -223,9 +223,6 @@ class Launcher:
         if not self._site.hierarchies.children(parent):
             with contextlib.suppress(CgroupError):
                 self._site.hierarchies.remove(parent, recursive=False)
-
-    def _emit(self, kind: str, name: str, reason: str, detail: Mapping[str, object]) -> None:
-        self._on_event(LauncherEvent(kind, name, reason, dict(detail)))
 
     def _signal(self, entry: Entry, number: int) -> None:
         """By pidfd, and only if the process is the one on record."""
@@ -251,65 +248,3 @@ class Launcher:
     def _wait_for_end(self, entry: Entry, timeout_sec: float) -> None:
         if not entry.ended.wait(timeout_sec):
             raise StopTimeout(entry.container.name, timeout_sec)
-
-    def _watch(self, entry: Entry) -> None:
-        """Wait for the supervisor's end, or without one for the first process's own."""
-        try:
-            pidfd = os.pidfd_open(entry.supervisor_pid or entry.container.pid or 0)
-        except (ProcessLookupError, OSError):
-            self._ended(entry, None)
-            return
-        self._watcher.watch(pidfd, lambda: self._ended(entry, pidfd))
-
-    def _ended(self, entry: Entry, pidfd: int | None) -> None:
-        """A watched process ended: the container did, or it lost its supervisor and goes on alone."""
-        container = entry.container
-        recorded = records.read_record(self._site.state_of(container.name), records.EXIT) is not None
-        try:
-            if not recorded and is_alive(container.pid, container.start_ticks):
-                self._orphaned(entry)
-            else:
-                self._finish(entry, None if entry.supervisor_pid else pidfd)
-        finally:
-            if pidfd is not None:
-                os.close(pidfd)
-
-    def _orphaned(self, entry: Entry) -> None:
-        """One keeper for each lost supervisor; if that is lost too, we only watch for the end."""
-        container = entry.container
-        entry.supervisor_pid = self._start_keeper(container) if container.supervised else None
-        self._registry.replace(entry, replace(container, supervised=False))
-        self._emit(
-            "container.adopt", container.name, "its supervisor was lost; it runs on", {"state": "running"}
-        )
-        self._watch(entry)
-
-    def _start_keeper(self, container: Container) -> int | None:
-        """Somebody to keep the output and to record the end of a container whose supervisor was killed."""
-        try:
-            return launch.start_keeper(self._site, self._spawner, container)
-        except (LauncherError, ProcessLookupError):
-            return None
-
-    def _finish(self, entry: Entry, pidfd: int | None) -> None:
-        with entry.lock:
-            ending = endings.finish(self._site, entry.container, pidfd, "its supervisor was lost")
-            self._registry.replace(entry, ending.container)
-            if ending.container.oom_killed:
-                self._emit("container.oom", ending.container.name, ending.reason, {})
-            self._emit("container.exit", ending.container.name, ending.reason, ending.detail)
-            entry.ended.set()
-            if ending.container.spec.auto_remove:
-                self._remove(entry, "it ended, and was to be removed then")
-
-    def _remove(self, entry: Entry, reason: str) -> None:
-        """Out of sight in one step (a crash leaves a name that the next start sweeps), then in peace."""
-        name = entry.container.name
-        hidden = f"{self._site.containers_dir}/.removed-{name[:40]}-{uuid4().hex[:8]}"
-        try:
-            os.rename(self._site.state_of(name), hidden)
-        except FileNotFoundError:
-            return
-        self._registry.drop(entry)
-        self._emit("container.remove", name, reason, {})
-        shutil.rmtree(hidden)

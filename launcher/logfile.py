@@ -1,6 +1,8 @@
-"""A container's output on disk: `time stream F|P text` lines (the CRI form), rotated by size, and read back from there.
+"""A container's output on disk: `time stream F|P text` lines (the CRI form), rotated by size, and read back
+from there.
 
-`F` ends a line of the program's output, `P` is a piece of one: what the program printed can be rebuilt byte by byte.
+`F` ends a line of the program's output, `P` is a piece of one: what the program printed can be rebuilt byte
+by byte.
 """
 
 from __future__ import annotations

@@ -1,32 +1,29 @@
-"""The steps that turn a fresh process into a container, as data: `describe()` for people, `execute()` for the kernel.
+"""The steps that turn a fresh process into a container, as data: `describe()` and `execute()`.
 
-Every path inside the root is opened once, without following symbolic links, and mounts go onto that descriptor: the
-root directory's content is hostile. Errors leave as OSError; the caller knows the step by the operation.
+Here: the protocol, and the steps that mount nothing new. Errors leave as OSError; the caller knows the step
+by the operation.
 """
 
 from __future__ import annotations
 
-import errno
 import fcntl
 import os
 import socket
-import stat
 import struct
 from dataclasses import dataclass
 from typing import Final, Protocol
 
 from launcher import syscalls
-from launcher.defaults import DEVICE_LINKS, DEVICE_NODES, SHM_BYTES
-from launcher.syscalls import MOUNT_ATTR_NODEV, MOUNT_ATTR_NOEXEC, MOUNT_ATTR_NOSUID, MOUNT_ATTR_RDONLY
 
-LOCKED_DOWN: Final = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC
 SIOCGIFFLAGS: Final = 0x8913
 SIOCSIFFLAGS: Final = 0x8914
 IFF_UP: Final = 1
 
 
 class Scene:
-    """What the operations share while one container is set up: descriptors of its root and of what is mounted there."""
+    """What the operations share while one container is set up: descriptors of its root and of what is
+    mounted there.
+    """
 
     __slots__ = ("dev_fd", "entry_fds", "proc_fd", "root_fd", "sys_fd")
 
@@ -38,42 +35,6 @@ class Scene:
 class Operation(Protocol):
     def describe(self) -> str: ...
     def execute(self, scene: Scene) -> None: ...
-
-
-def open_place(dir_fd: int, name: bytes) -> int:
-    """A directory right below dir_fd, made if it is missing; a symbolic link there is refused (CVE-2026-41579)."""
-    try:
-        os.mkdir(name, 0o755, dir_fd=dir_fd)
-    except FileExistsError:
-        pass_over = syscalls.RESOLVE_NO_SYMLINKS | syscalls.RESOLVE_BENEATH
-        try:
-            return syscalls.openat2(dir_fd, name, os.O_PATH | os.O_DIRECTORY, pass_over)
-        except OSError as e:
-            if e.errno in (errno.ELOOP, errno.ENOTDIR):
-                raise OSError(
-                    e.errno, "it must be a plain directory in the root", f"/{os.fsdecode(name)}"
-                ) from None
-            raise
-    return os.open(name, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=dir_fd)
-
-
-def mount_at(tree_fd: int, dir_fd: int, name: bytes) -> None:
-    """Attach a detached mount to a directory of our own making below dir_fd."""
-    place = open_place(dir_fd, name)
-    try:
-        syscalls.move_mount(tree_fd, place, path=name)
-    finally:
-        os.close(place)
-
-
-def open_own(dir_fd: int, path: bytes) -> int | None:
-    """Something inside a file system that we mounted ourselves, or None where this kernel has no such path."""
-    try:
-        return syscalls.openat2(
-            dir_fd, path, os.O_PATH, syscalls.RESOLVE_NO_SYMLINKS | syscalls.RESOLVE_BENEATH
-        )
-    except (FileNotFoundError, NotADirectoryError):
-        return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,219 +71,6 @@ class StopPropagation:
 
 
 @dataclass(frozen=True, slots=True)
-class MountRoot:
-    """Lower, upper and work go in by descriptor: their paths may hold the commas and colons of overlay's options."""
-
-    lower: str
-    state_dir: str
-
-    def describe(self) -> str:
-        return f"mount an overlay on {self.state_dir}/root: {self.lower} below, {self.state_dir}/upper for changes"
-
-    def execute(self, scene: Scene) -> None:
-        flags = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC
-        layers = {
-            b"lowerdir": self.lower,
-            b"upperdir": f"{self.state_dir}/upper",
-            b"workdir": f"{self.state_dir}/work",
-        }
-        opened = {key: os.open(path, flags) for key, path in layers.items()}
-        options: dict[bytes, bytes | None] = {b"source": b"overlay"}
-        options |= {key: b"/proc/self/fd/%d" % fd for key, fd in opened.items()}
-        options |= {b"index": b"off", b"metacopy": b"off", b"redirect_dir": b"off", b"xino": b"off"}
-        scene.root_fd = syscalls.mount_fs(b"overlay", options, MOUNT_ATTR_NODEV)
-        target = os.open(f"{self.state_dir}/root", flags)
-        syscalls.move_mount(scene.root_fd, target)
-        for fd in (*opened.values(), target):
-            os.close(fd)
-
-
-@dataclass(frozen=True, slots=True)
-class HidePath:
-    """cgwarden's own directories inside a root that contains them (the host's `/`)."""
-
-    path: str
-
-    def describe(self) -> str:
-        return f"hide {self.path} under an empty read-only tmpfs"
-
-    def execute(self, scene: Scene) -> None:
-        no_links = syscalls.RESOLVE_NO_SYMLINKS | syscalls.RESOLVE_BENEATH
-        try:
-            place = syscalls.openat2(scene.root_fd, os.fsencode(self.path.lstrip("/")), os.O_PATH, no_links)
-        except FileNotFoundError:
-            return
-        tree = syscalls.mount_fs(b"tmpfs", {b"mode": b"000", b"size": b"0"}, MOUNT_ATTR_RDONLY | LOCKED_DOWN)
-        syscalls.move_mount(tree, place)
-        os.close(tree)
-        os.close(place)
-
-
-@dataclass(frozen=True, slots=True)
-class MountProc:
-    def describe(self) -> str:
-        return "mount a new proc on /proc (nosuid, nodev, noexec)"
-
-    def execute(self, scene: Scene) -> None:
-        scene.proc_fd = syscalls.mount_fs(b"proc", {}, LOCKED_DOWN)
-        mount_at(scene.proc_fd, scene.root_fd, b"proc")
-
-
-@dataclass(frozen=True, slots=True)
-class MountSys:
-    def describe(self) -> str:
-        return "mount a new sysfs on /sys (read-only, nosuid, nodev, noexec)"
-
-    def execute(self, scene: Scene) -> None:
-        scene.sys_fd = syscalls.mount_fs(b"sysfs", {}, MOUNT_ATTR_RDONLY | LOCKED_DOWN)
-        mount_at(scene.sys_fd, scene.root_fd, b"sys")
-
-
-@dataclass(frozen=True, slots=True)
-class MountCgroups:
-    """The container's own cgroups, read-only, as the host arranges them; ("", path) for a single tree."""
-
-    binds: tuple[tuple[str, str], ...]
-
-    def describe(self) -> str:
-        return "mount the container's cgroups read-only below /sys/fs/cgroup: " + " ".join(
-            name or "/" for name, _ in self.binds
-        )
-
-    def execute(self, scene: Scene) -> None:
-        place = open_own(scene.sys_fd, b"fs/cgroup")
-        if place is None:
-            return
-        if self.binds and not self.binds[0][0]:
-            self._bind(self.binds[0][1], place)
-            os.close(place)
-            return
-        options: dict[bytes, bytes | None] = {b"mode": b"755", b"size": b"64k"}
-        tree = syscalls.mount_fs(b"tmpfs", options, LOCKED_DOWN)
-        syscalls.move_mount(tree, place)
-        os.close(place)
-        for name, path in self.binds:
-            target = open_place(tree, os.fsencode(name))
-            self._bind(path, target)
-            os.close(target)
-        syscalls.mount_setattr(tree, MOUNT_ATTR_RDONLY)
-        os.close(tree)
-
-    def _bind(self, path: str, target: int) -> None:
-        bind = syscalls.open_tree(syscalls.AT_FDCWD, os.fsencode(path))
-        syscalls.mount_setattr(bind, MOUNT_ATTR_RDONLY | LOCKED_DOWN)
-        syscalls.move_mount(bind, target)
-        os.close(bind)
-
-
-@dataclass(frozen=True, slots=True)
-class MountDev:
-    def describe(self) -> str:
-        names = " ".join(node.name for node in DEVICE_NODES)
-        return f"mount a tmpfs on /dev with {names}, pts, shm, mqueue"
-
-    def execute(self, scene: Scene) -> None:
-        old_mask = os.umask(0)
-        dev = syscalls.mount_fs(b"tmpfs", {b"mode": b"755", b"size": b"64k"}, MOUNT_ATTR_NOSUID)
-        mount_at(dev, scene.root_fd, b"dev")
-        scene.dev_fd = dev
-        for node in DEVICE_NODES:
-            os.mknod(node.name, stat.S_IFCHR | 0o666, os.makedev(node.major, node.minor), dir_fd=dev)
-        for name, target in DEVICE_LINKS:
-            os.symlink(target, name, dir_fd=dev)
-        terminals: dict[bytes, bytes | None] = {
-            b"newinstance": None,
-            b"ptmxmode": b"0666",
-            b"mode": b"0620",
-            b"gid": b"5",
-        }
-        shm: dict[bytes, bytes | None] = {b"mode": b"1777", b"size": b"%d" % SHM_BYTES}
-        self._mount(dev, b"pts", b"devpts", terminals, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC)
-        self._mount(dev, b"shm", b"tmpfs", shm, LOCKED_DOWN)
-        self._mount(dev, b"mqueue", b"mqueue", {}, LOCKED_DOWN)
-        os.umask(old_mask)
-
-    def _mount(
-        self, dev: int, name: bytes, fstype: bytes, options: dict[bytes, bytes | None], attrs: int
-    ) -> None:
-        tree = syscalls.mount_fs(fstype, options, attrs)
-        mount_at(tree, dev, name)
-        os.close(tree)
-
-
-@dataclass(frozen=True, slots=True)
-class MaskPaths:
-    """Files become the container's null device, directories an empty read-only tmpfs, each by descriptor."""
-
-    files: tuple[str, ...]
-    directories: tuple[str, ...]
-
-    def describe(self) -> str:
-        return "mask " + " ".join((*self.files, *self.directories))
-
-    def execute(self, scene: Scene) -> None:
-        null = open_own(scene.dev_fd, b"null")
-        if null is None or not _is_null(null):
-            raise OSError(errno.ENODEV, "is not the null device", "/dev/null")
-        for path in self.files:
-            _cover(scene, path, null)
-        os.close(null)
-        if self.directories:
-            empty = syscalls.mount_fs(
-                b"tmpfs", {b"mode": b"555", b"size": b"4k"}, MOUNT_ATTR_RDONLY | LOCKED_DOWN
-            )
-            # A first place is needed before copies of it can be taken on older kernels.
-            _cover_with(scene, self.directories[0], empty)
-            for path in self.directories[1:]:
-                _cover(scene, path, empty)
-            os.close(empty)
-
-
-def _is_null(fd: int) -> bool:
-    found = os.fstat(fd)
-    return stat.S_ISCHR(found.st_mode) and found.st_rdev == os.makedev(1, 3)
-
-
-def _place_in(scene: Scene, path: str) -> int | None:
-    """`/proc/x` or `/sys/x`, below the file systems that we mounted, whatever the root holds."""
-    top, _, rest = path.lstrip("/").partition("/")
-    return open_own({"proc": scene.proc_fd, "sys": scene.sys_fd}[top], os.fsencode(rest))
-
-
-def _cover(scene: Scene, path: str, source_fd: int) -> None:
-    tree = syscalls.open_tree(source_fd, b"")
-    try:
-        _cover_with(scene, path, tree)
-    finally:
-        os.close(tree)
-
-
-def _cover_with(scene: Scene, path: str, tree: int) -> None:
-    place = _place_in(scene, path)
-    if place is not None:
-        syscalls.move_mount(tree, place)
-        os.close(place)
-
-
-@dataclass(frozen=True, slots=True)
-class ReadOnlyPaths:
-    paths: tuple[str, ...]
-
-    def describe(self) -> str:
-        return "make read-only " + " ".join(self.paths)
-
-    def execute(self, scene: Scene) -> None:
-        for path in self.paths:
-            place = _place_in(scene, path)
-            if place is not None:
-                tree = syscalls.open_tree(place, b"", recursive=True)
-                syscalls.mount_setattr(tree, MOUNT_ATTR_RDONLY | LOCKED_DOWN, recursive=True)
-                syscalls.move_mount(tree, place)
-                os.close(tree)
-                os.close(place)
-
-
-@dataclass(frozen=True, slots=True)
 class LoopbackUp:
     def describe(self) -> str:
         return "bring up the loopback interface"
@@ -347,7 +95,7 @@ class ChangeRoot:
         syscalls.umount_detach(b".")
         os.chdir("/")
         if self.read_only:
-            syscalls.mount_setattr(scene.root_fd, MOUNT_ATTR_RDONLY)
+            syscalls.mount_setattr(scene.root_fd, syscalls.MOUNT_ATTR_RDONLY)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,6 @@
-"""From a checked spec and the facts of its launch to the ordered list of operations; pure, so a dry run shows the truth."""
+"""From a checked spec and the facts of its launch to the ordered list of operations; pure, so a dry run
+shows the truth.
+"""
 
 from __future__ import annotations
 
@@ -6,8 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
+from launcher import masks, mounts, syscalls
 from launcher import operations as do
-from launcher import syscalls
 from launcher.capabilities import plan_capabilities
 from launcher.seal import Program
 from launcher.spec import ContainerSpec
@@ -50,14 +52,14 @@ def plan_inside(spec: ContainerSpec, facts: LaunchFacts) -> list[do.Operation]:
         do.JoinCgroups(facts.cgroup_path),
         do.NewCgroupNamespace(),
         do.StopPropagation(),
-        do.MountRoot(spec.rootfs, facts.state_dir),
-        *(do.HidePath(path) for path in facts.hidden),
-        do.MountProc(),
-        do.MountSys(),
-        do.MountCgroups(facts.cgroup_binds),
-        do.MountDev(),
-        do.MaskPaths(facts.masked_files, facts.masked_directories),
-        do.ReadOnlyPaths(facts.read_only_paths),
+        mounts.MountRoot(spec.rootfs, facts.state_dir),
+        *(mounts.HidePath(path) for path in facts.hidden),
+        mounts.MountProc(),
+        mounts.MountSys(),
+        mounts.MountCgroups(facts.cgroup_binds),
+        mounts.MountDev(),
+        masks.MaskPaths(facts.masked_files, facts.masked_directories),
+        masks.ReadOnlyPaths(facts.read_only_paths),
     ]
     if spec.network == "none":
         plan.append(do.LoopbackUp())
@@ -65,10 +67,12 @@ def plan_inside(spec: ContainerSpec, facts: LaunchFacts) -> list[do.Operation]:
 
 
 def plan_program(spec: ContainerSpec) -> Program:
+    """The program, with the capabilities it will hold."""
     held = plan_capabilities(spec.cap_add, spec.cap_drop)
     return Program(spec.command, spec.env, spec.workdir, spec.user, spec.hostname, held)
 
 
 def describe_namespaces(spec: ContainerSpec) -> str:
+    """The clone, for people."""
     kinds = ["pid", "mnt", "uts", "ipc", *(["net"] if spec.network == "none" else [])]
     return f"clone the first process into new namespaces: {' '.join(kinds)}"

@@ -1,7 +1,8 @@
-"""The files that make a container survive us: intent, identity and end, each written so that a crash leaves old or new.
+"""The files that make a container survive us: intent, identity and end, each written so that a crash leaves
+old or new.
 
 STATE_DIR/containers/NAME/spec.json   what was asked for; exists before anything else of the container does
-                          init.json   who it is: pids with start times, boot id; exists before the program runs
+                          init.json   who it is: pids with start times, boot id; exists before the program
                           exit.json   how it ended; exists before its cgroups are removed
 """
 
@@ -57,6 +58,7 @@ def read_record(directory: str, name: str) -> dict[str, Any] | None:
 
 
 def read_boot_id() -> str:
+    """What tells one boot of this host from another."""
     with open("/proc/sys/kernel/random/boot_id") as file:
         return file.read().strip()
 
@@ -91,7 +93,9 @@ def _read_stat(pid: int) -> bytes:
 
 
 def parse_stat_fields(stat: bytes) -> list[bytes]:
-    """From the state (field 3) on; the name may hold spaces and parentheses, so fields count from the last `)`."""
+    """From the state (field 3) on; the name may hold spaces and parentheses, so fields count from the last
+    `)`.
+    """
     return stat[stat.rfind(b")") + 1 :].split()
 
 

@@ -1,4 +1,6 @@
-"""Which containers there are: looked at by every tick and every request, changed by few; and the locks of each name."""
+"""Which containers there are: looked at by every tick and every request, changed by few; and the locks of
+each name.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +11,9 @@ from launcher.errors import NameTaken, UnknownContainer
 
 
 class Entry:
-    """One name. `lock` serializes what changes the container; `ended` is set once its end is told and its cgroups are gone."""
+    """One name. `lock` serializes what changes the container; `ended` is set once its end is told and its
+    cgroups are gone.
+    """
 
     __slots__ = ("container", "ended", "lock", "supervisor_pid")
 

@@ -1,7 +1,9 @@
-"""The last steps of every program that starts in a container, first process or `exec`: give up what it must not have.
+"""The last steps of every program that starts in a container, first process or `exec`: give up what it must
+not have.
 
-One place for both, so that `exec` can never be weaker than the container itself. Runs inside the container's root:
-it imports nothing, resolves nothing through libc, and leaves by execve or with a `Failure` on the status channel.
+One place for both, so that `exec` can never be weaker than the container itself. Runs inside the container's
+root: it imports nothing, resolves nothing through libc, and leaves by execve or with a `Failure` on the
+status channel.
 """
 
 from __future__ import annotations
@@ -27,7 +29,9 @@ T = TypeVar("T")
 
 
 class Failure(Exception):
-    """A step that failed, as it travels to the supervisor: kind, step, errno, what the kernel said about which path."""
+    """A step that failed, as it travels to the supervisor: kind, step, errno, what the kernel said about
+    which path.
+    """
 
     def __init__(self, kind: str, step: str, code: int, why: str) -> None:
         super().__init__(why)
@@ -35,6 +39,7 @@ class Failure(Exception):
 
 
 def failure_of(error: OSError, step: str) -> Failure:
+    """What the kernel said, with the path it was about."""
     why = error.strerror or str(error)
     return Failure("failed", step, error.errno or 0, f"{error.filename}: {why}" if error.filename else why)
 
@@ -71,7 +76,9 @@ class Program:
 
 
 def place_descriptors(fds: Sequence[int]) -> None:
-    """Standard input, output, error at 0 to 2, the status channel at 3; every other one is closed (CVE-2024-21626)."""
+    """Standard input, output, error at 0 to 2, the status channel at 3; every other one is closed
+    (CVE-2024-21626).
+    """
     high = [_above(fd) for fd in fds]
     for number, fd in enumerate(high):
         os.dup2(fd, number, inheritable=number != STATUS_FD)
@@ -134,6 +141,7 @@ def _drop_from_bounding(number: int) -> None:
 
 
 def enter_workdir(workdir: str) -> None:
+    """OSError for a directory that is not there, or not inside the root (CVE-2024-21626)."""
     os.chdir(workdir)
     try:
         inside = os.getcwd().startswith("/")
@@ -144,12 +152,13 @@ def enter_workdir(workdir: str) -> None:
 
 
 def environment(program: Program, identity: Identity) -> dict[str, str]:
+    """What the spec says goes over our own defaults."""
     ours = {"PATH": defaults.PATH, "HOME": identity.home, "HOSTNAME": program.hostname}
     return ours | dict(program.env)
 
 
 def find_program(command: str, search: str) -> str:
-    """The file to execute, decided before the gate opens: "not found" (127) and "cannot run" (126) leave no container."""
+    """The file to execute, decided before the gate opens: what cannot be found or run leaves no container."""
     candidates = [command] if "/" in command else [f"{place or '.'}/{command}" for place in search.split(":")]
     blocked: Failure | None = None
     for path in candidates:
@@ -179,6 +188,7 @@ def _why_not(path: str) -> str | None:
 
 
 def exec_failure(command: str, path: str, error: OSError) -> Failure:
+    """Why execve refused, as shells count: 127 for what is missing, 126 for what cannot be executed."""
     if error.errno == errno.ENOENT:
         return Failure(
             "not-found",
@@ -195,11 +205,12 @@ def exec_failure(command: str, path: str, error: OSError) -> Failure:
 
 
 def reset_signals() -> None:
-    """Python ignores SIGPIPE and SIGXFSZ, whoever started the daemon maybe more; ignored signals survive execve."""
+    """Python ignores SIGPIPE and SIGXFSZ, the daemon's starter maybe more; ignored ones survive execve."""
     for number in RESETTABLE:
         signal.signal(number, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_SETMASK, [])
 
 
 def report(status: socket.socket, failure: Failure) -> None:
+    """Tell the supervisor."""
     status.send(json.dumps(failure.wire).encode())

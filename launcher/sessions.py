@@ -1,4 +1,6 @@
-"""One program started inside a running container, seen from the caller: its output as it comes, then its exit code."""
+"""One program started inside a running container, seen from the caller: its output as it comes, then its
+exit code.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,7 @@ ANSWER_SEC: Final = 30.0
 
 
 class ExecSession:
-    """Iterate for `("stdout" | "stderr", bytes)`; afterwards `exit_code` is set. Closing does not kill the program."""
+    """Iterate for `("stdout" | "stderr", bytes)`; afterwards `exit_code` is set. Closing kills nothing."""
 
     def __init__(self, control: socket.socket, pid: int, readers: dict[int, str]) -> None:
         self._control = control

@@ -1,4 +1,6 @@
-"""Where this daemon's containers live: on disk, in the run directory, in the cgroup tree; one value, passed to all parts."""
+"""Where this daemon's containers live: on disk, in the run directory, in the cgroup tree; one value, passed
+to all parts.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,7 @@ from launcher.spec import ContainerSpec
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Masks:
-    """The paths to mask and to make read-only that this kernel has: proc and sysfs are the same in every container."""
+    """The paths to mask and to make read-only that this kernel has; they are the same in every container."""
 
     files: tuple[str, ...]
     directories: tuple[str, ...]
@@ -72,7 +74,7 @@ class Site:
         return path
 
     def facts(self, spec: ContainerSpec, cgroup: Cgroup | None = None) -> LaunchFacts:
-        """All that a supervisor must be told. Without a cgroup (a dry run) its directories are named, not opened."""
+        """All that a supervisor must be told; without a cgroup for a dry run."""
         return LaunchFacts(
             state_dir=self.state_of(spec.name),
             run_dir=self.run_of(spec.name),
@@ -87,7 +89,7 @@ class Site:
         )
 
     def _binds(self, cgroup: Cgroup) -> Iterator[tuple[str, str]]:
-        """(name below /sys/fs/cgroup, host directory); the name is empty where one tree is mounted right there."""
+        """(name below /sys/fs/cgroup, host directory); no name where one tree is mounted right there."""
         for path in sorted(set(cgroup.paths().values())):
             mounted_at = path.removesuffix(cgroup.path)
             yield ("" if mounted_at == "/sys/fs/cgroup" else os.path.basename(mounted_at)), path

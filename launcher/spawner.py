@@ -1,8 +1,8 @@
-"""The daemon's end of the spawner: a small single-threaded process that forks a supervisor for each container.
+"""The daemon's end of the spawner: a small single-threaded process that forks each container's supervisor.
 
-It is a fresh interpreter (a fork of the daemon would carry the daemon's memory, locks and descriptors), and it is
-executed from a private read-only mount of the interpreter: a container that gets hold of `/proc/PID/exe` of one of
-our processes cannot open it for writing (CVE-2019-5736).
+It is a fresh interpreter (a fork of the daemon would carry the daemon's memory, locks and descriptors), and
+it is executed from a private read-only mount of the interpreter: a container that gets hold of
+`/proc/PID/exe` of one of our processes cannot open it for writing (CVE-2019-5736).
 """
 
 from __future__ import annotations
@@ -24,7 +24,9 @@ _PROGRAM = "import sys; sys.path.insert(0, {path!r}); from launcher.forkserver i
 
 
 class Spawner:
-    """Starts supervisors; answers nothing itself, since each supervisor answers on the channel that came with it."""
+    """Starts supervisors; answers nothing itself, since each supervisor answers on the channel that came
+    with it.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -35,7 +37,7 @@ class Spawner:
         return cls()
 
     def request(self, body: dict[str, Any], fds: Sequence[int]) -> socket.socket:
-        """Have a supervisor forked for this request; returns the channel on which that supervisor will answer."""
+        """Have a supervisor forked for this request; returns the channel on which it will answer."""
         ours, theirs = channel.channel_pair()
         try:
             with self._lock:

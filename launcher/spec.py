@@ -18,13 +18,15 @@ USER = re.compile(r"[a-zA-Z0-9_][a-zA-Z0-9_.-]{0,31}(:[a-zA-Z0-9_][a-zA-Z0-9_.-]
 CLASSES = ("guaranteed", "burstable", "besteffort")
 NETWORKS = ("none", "host")
 LARGEST_ID = 2**32 - 2
-# One argument may be 128 KiB for the kernel (MAX_ARG_STRLEN); all of them must also fit one message to the supervisor.
+# One argument may have 128 KiB (MAX_ARG_STRLEN); all together must also fit one message to the supervisor.
 LARGEST_COMMAND_BYTES = 1 << 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ContainerSpec:
-    """One container as asked for. `limits` has the field names of `cgroupfs.Limits`; `klass` is `class` on the wire."""
+    """One container as asked for. `limits` has the field names of `cgroupfs.Limits`; `klass` is `class` on
+    the wire.
+    """
 
     name: str
     rootfs: str
@@ -47,7 +49,7 @@ class ContainerSpec:
 
     @classmethod
     def from_wire(cls, wire: Mapping[str, object]) -> ContainerSpec:
-        """Strict: an unknown key, a wrong type or an impossible value raises `BadSpec` with the field's name."""
+        """Strict: an unknown key, a wrong type or an impossible value raises `BadSpec` with the field."""
         if not isinstance(wire, Mapping):
             raise BadSpec("spec", "must be an object")
         for key in wire:
@@ -142,7 +144,9 @@ def _matching(pattern: re.Pattern[str], what: str) -> Reader:
 
 
 def _user(key: str, value: object) -> str:
-    """`uid`, `uid:gid`, `name` or `name:group`; digits are ids, and nothing may trail (crun CVE-2026-30892)."""
+    """`uid`, `uid:gid`, `name` or `name:group`; digits are ids, and nothing may trail (crun
+    CVE-2026-30892).
+    """
     if not isinstance(value, str) or not USER.fullmatch(value):
         raise BadSpec(key, f"{str(value)[:64]!r} is not a user: uid, uid:gid, name or name:group")
     for part in value.split(":"):

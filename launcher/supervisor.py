@@ -1,12 +1,11 @@
 """The process beside each container: parent of its first process, keeper of its output, witness of its end.
 
-It needs neither daemon nor spawner once it runs, stands outside the container's cgroups, and may be killed without
-harm to the container. The daemon talks to it over the channel of the launch, and after a restart over control.sock.
+It needs neither daemon nor spawner, stands outside the container's cgroups, and may be killed without harm to
+the container. The daemon watches it by pidfd and asks it for more over control.sock.
 """
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import select
@@ -14,62 +13,16 @@ import signal
 import socket
 from typing import Any, Final
 
-from launcher import channel, exits, inside, records, syscalls
+from launcher import channel, exits, inside, records
 from launcher.logfile import LogWriter
-from launcher.plan import LaunchFacts, clone_flags, plan_inside, plan_program
-from launcher.spec import ContainerSpec
 
 READ_BYTES: Final = 65536
 FLUSH_AFTER_MS: Final = 200
 STREAMS: Final = ("stdout", "stderr")
 
 
-def supervise(message: channel.Message) -> None:
-    """A request from the spawner's socket becomes a running container; returns when that container has ended."""
-    os.setsid()
-    syscalls.set_process_name(b"cgwarden-super")
-    syscalls.prctl(syscalls.PR_SET_CHILD_SUBREAPER, 1)
-    daemon = socket.socket(fileno=message.fds[0])
-    facts = LaunchFacts.from_wire(message.body["facts"])
-    try:
-        if "spec" in message.body:
-            spec = ContainerSpec.from_wire(message.body["spec"])
-            container = _launch(spec, facts, message.fds[1:], daemon)
-        else:
-            container = _take_over(facts, message.fds[1])
-    except _LaunchRefused as refused:
-        _tell(daemon, {"error": refused.wire})
-        return
-    except OSError as e:
-        _tell(daemon, {"error": _wire_of(e, "prepare the supervisor")})
-        return
-    _tell(daemon, {"started": container.identity})
-    daemon.close()
-    # Whoever reads the daemon's standard error must see its end when the daemon ends.
-    os.dup2(0, 2)
-    container.watch()
-
-
-def _take_over(facts: LaunchFacts, pidfd: int) -> Supervisor:
-    """The supervisor was killed and the container lives: keep its output and record its end, as a stranger can."""
-    state_fd = os.open(facts.state_dir, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    identity = records.read_record(facts.state_dir, records.INIT) or {}
-    identity |= _supervisor_identity() | {"orphan": True}
-    readers = []
-    for name in STREAMS:
-        # Without its pipes (the run directory was emptied) there is still the end to record.
-        with contextlib.suppress(FileNotFoundError):
-            readers.append(os.open(f"{facts.run_dir}/{name}", os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC))
-    records.write_record(state_fd, records.INIT, identity)
-    return Supervisor(pidfd, identity, state_fd, readers, None)
-
-
-class _LaunchRefused(Exception):
-    def __init__(self, wire: dict[str, Any]) -> None:
-        self.wire = wire
-
-
-def _wire_of(error: OSError, step: str) -> dict[str, Any]:
+def wire_of(error: OSError, step: str) -> dict[str, Any]:
+    """An error as it travels to the daemon."""
     why = error.strerror or str(error)
     return {
         "kind": "failed",
@@ -79,82 +32,13 @@ def _wire_of(error: OSError, step: str) -> dict[str, Any]:
     }
 
 
-def _tell(client: socket.socket, body: dict[str, Any]) -> bool:
+def tell(client: socket.socket, body: dict[str, Any]) -> bool:
     """False when the other side has gone; that is its business."""
     try:
         channel.send(client, body)
     except (BrokenPipeError, ConnectionResetError, BlockingIOError):
         return False
     return True
-
-
-def _launch(spec: ContainerSpec, facts: LaunchFacts, fds: list[int], daemon: socket.socket) -> Supervisor:
-    state_fd = os.open(facts.state_dir, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    run_fd = os.open(facts.run_dir, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    readers, writers = _open_pipes(run_fd)
-    status, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    unified_fd = fds.pop() if facts.join_unified else None
-    plan, program = plan_inside(spec, facts), plan_program(spec)
-    pid, pidfd = syscalls.clone3(clone_flags(spec), unified_fd)
-    if pid == 0:
-        inside.start(plan, program, fds, writers, theirs)
-    for fd in (*fds, *writers, *([] if unified_fd is None else [unified_fd])):
-        os.close(fd)
-    theirs.close()
-    # The daemon watches the first process by its pidfd; the numbers go on record while that process sets itself up.
-    identity = _identity(pid, facts)
-    listener = channel.bind_control(run_fd)
-    records.write_record(state_fd, records.INIT, identity, durable=False)
-    records.sync_records(state_fd, records.SPEC, records.INIT)
-    _open_gate(status, pid, daemon)
-    return Supervisor(pidfd, identity, state_fd, readers, listener)
-
-
-def _open_pipes(run_fd: int) -> tuple[list[int], list[int]]:
-    """Named pipes, which the container holds for reading too: it gets no SIGPIPE should we be killed."""
-    readers, writers = [], []
-    for name in STREAMS:
-        os.mkfifo(name, 0o600, dir_fd=run_fd)
-        readers.append(os.open(name, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=run_fd))
-        writers.append(os.open(name, os.O_RDWR | os.O_CLOEXEC, dir_fd=run_fd))
-    return readers, writers
-
-
-def _identity(pid: int, facts: LaunchFacts) -> dict[str, Any]:
-    return {
-        "pid": pid,
-        "start_ticks": records.read_start_ticks(pid),
-        "boot_id": facts.boot_id,
-        "started_at": records.rfc3339(),
-        **_supervisor_identity(),
-    }
-
-
-def _supervisor_identity() -> dict[str, Any]:
-    return {"supervisor_pid": os.getpid(), "supervisor_start_ticks": records.read_start_ticks(os.getpid())}
-
-
-def _open_gate(status: socket.socket, pid: int, daemon: socket.socket) -> None:
-    """Wait for the first process to be ready, let it go, and see execve succeed (the channel ends without a word)."""
-    word = status.recv(READ_BYTES)
-    if word == b"ready":
-        if _is_gone(daemon):
-            os.kill(pid, signal.SIGKILL)
-        else:
-            status.send(b"go")
-        word = status.recv(READ_BYTES)
-        if not word and not _is_gone(daemon):
-            status.close()
-            return
-    os.waitpid(pid, 0)
-    died = {"kind": "failed", "step": "set up the container", "errno": 0, "why": "its first process died"}
-    raise _LaunchRefused(json.loads(word) if word else died)
-
-
-def _is_gone(peer: socket.socket) -> bool:
-    poller = select.poll()
-    poller.register(peer, 0)
-    return bool(poller.poll(0))
 
 
 class Supervisor:
@@ -246,7 +130,7 @@ class Supervisor:
             self._exec(fd, message)
         else:
             message.close()
-            if not _tell(self.clients[fd], {"pong": self.identity, "lost_log_bytes": self.log.lost_bytes}):
+            if not tell(self.clients[fd], {"pong": self.identity, "lost_log_bytes": self.log.lost_bytes}):
                 self._drop_client(fd)
 
     def _exec(self, fd: int, message: channel.Message) -> None:
@@ -254,7 +138,7 @@ class Supervisor:
         try:
             join = inside.Join.start(self.pidfd, message, self._own_fds())
         except OSError as e:
-            _tell(self.clients[fd], {"error": _wire_of(e, "start a process")})
+            tell(self.clients[fd], {"error": wire_of(e, "start a process")})
             return
         finally:
             message.close()
@@ -296,7 +180,7 @@ class Supervisor:
     def _answer(self, join: inside.Join, body: dict[str, Any]) -> None:
         """The asker may have gone, and its descriptor's number may be another's."""
         if join.client is not None and self.clients.get(join.client.fileno()) is join.client:
-            _tell(join.client, body)
+            tell(join.client, body)
 
     def _reap_others(self) -> None:
         """Programs started by exec are our children; the first process is left for `_finish`."""

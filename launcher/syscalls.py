@@ -1,7 +1,7 @@
-"""The system calls that Python lacks: one thin wrapper each, named as the call, raising OSError with the path.
+"""The system calls that Python lacks: one thin wrapper each, named as the call, OSError with the path.
 
-`PyDLL` keeps the GIL, so that nothing of the interpreter runs between a clone and its child. Numbers from 424 on are
-the same on every architecture; the older calls go through the C library's own functions.
+`PyDLL` keeps the GIL, so that nothing of the interpreter runs between a clone and its child. Numbers from 424
+on are the same on every architecture; the older calls go through the C library's own functions.
 """
 
 from __future__ import annotations
@@ -137,22 +137,27 @@ def clone3(flags: int, cgroup_fd: int | None = None) -> tuple[int, int]:
 
 
 def unshare(flags: int) -> None:
+    """Leave for new namespaces."""
     _call("unshare", ctypes.c_int(flags))
 
 
 def setns(fd: int, flags: int) -> None:
+    """Join namespaces, all at once where fd is a pidfd."""
     _call("setns", ctypes.c_int(fd), ctypes.c_int(flags))
 
 
 def pivot_root(new_root: bytes, put_old: bytes) -> None:
+    """Make new_root the root of the mount namespace."""
     _call("pivot_root", ctypes.c_char_p(new_root), ctypes.c_char_p(put_old), path=new_root)
 
 
 def umount_detach(path: bytes) -> None:
+    """Take the mount out of the tree now; it ends with its last user."""
     _call("umount2", ctypes.c_char_p(path), ctypes.c_int(MNT_DETACH), path=path)
 
 
 def set_propagation(path: bytes, flags: int) -> None:
+    """MS_SLAVE, with MS_REC for everything below."""
     none = ctypes.c_char_p(None)
     _call("mount", none, ctypes.c_char_p(path), none, ctypes.c_ulong(flags), none, path=path)
 
@@ -194,12 +199,14 @@ def open_tree(dir_fd: int, path: bytes, recursive: bool = False) -> int:
 
 
 def move_mount(tree_fd: int, target_fd: int, path: bytes | None = None) -> None:
+    """Attach a detached mount to the very file or directory that target_fd is."""
     empty = ctypes.c_char_p(b"")
     flags = ctypes.c_uint(MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH)
     _syscall(NR_MOVE_MOUNT, ctypes.c_int(tree_fd), empty, ctypes.c_int(target_fd), empty, flags, path=path)
 
 
 def mount_setattr(fd: int, attributes: int, recursive: bool = False) -> None:
+    """Add attributes to a mount."""
     attr = MountAttr(attr_set=attributes)
     flags = ctypes.c_uint(AT_EMPTY_PATH | (AT_RECURSIVE if recursive else 0))
     size = ctypes.c_size_t(ctypes.sizeof(attr))
@@ -221,7 +228,9 @@ def openat2(dir_fd: int, path: bytes, flags: int, resolve: int) -> int:
 
 
 def default_signal(number: int) -> None:
-    """The kernel's own action, also for the two signals that the C library keeps to itself (and leaves ignored)."""
+    """The kernel's own action, also for the two signals that the C library keeps to itself (and leaves
+    ignored).
+    """
     if NR_RT_SIGACTION is not None:
         nothing = ctypes.c_char_p(bytes(32))
         none, size = ctypes.c_void_p(None), ctypes.c_size_t(8)
@@ -229,6 +238,7 @@ def default_signal(number: int) -> None:
 
 
 def prctl(option: int, arg2: int = 0, arg3: int = 0) -> None:
+    """Options with at most two numbers."""
     zero = ctypes.c_ulong(0)
     _call("prctl", ctypes.c_int(option), ctypes.c_ulong(arg2), ctypes.c_ulong(arg3), zero, zero)
 
@@ -248,11 +258,14 @@ def capset(mask: int) -> None:
 
 
 def close_range(first: int, last: int = 0xFFFFFFFF, flags: int = 0) -> None:
+    """Close, or mark close-on-exec, every descriptor from first to last."""
     _syscall(NR_CLOSE_RANGE, ctypes.c_uint(first), ctypes.c_uint(last), ctypes.c_uint(flags))
 
 
 def pidfd_exit_status(pidfd: int) -> int | None:
-    """The wait status of a process that ended, although somebody else reaped it; None where the kernel cannot tell."""
+    """The wait status of a process that ended, although somebody else reaped it; None where the kernel
+    cannot tell.
+    """
     info = bytearray(64)
     struct.pack_into("=Q", info, 0, PIDFD_INFO_EXIT)
     try:

@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 
 class Watcher:
-    """Calls back once for each pidfd whose process has ended, off this thread: one slow ending delays no other."""
+    """Calls back once for each pidfd whose process has ended, on a worker: a slow ending delays no other."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()

@@ -1,4 +1,6 @@
-"""A stand-in for the daemon that can be killed: starts the containers it is given on standard input, then waits."""
+"""A stand-in for the daemon that can be killed: starts the containers it is given on standard input, then
+waits.
+"""
 
 import json
 import sys

@@ -1,4 +1,6 @@
-"""Launches that cannot be: one clear sentence, and nothing half-made left behind; hostile roots stay harmless."""
+"""Launches that cannot be: one clear sentence, and nothing half-made left behind; hostile roots stay
+harmless.
+"""
 
 import os
 import shutil

@@ -1,4 +1,6 @@
-"""Processes of ours are killed with -9 at every place, and what was acknowledged still stands (docs/launcher.md)."""
+"""Processes of ours are killed with -9 at every place, and what was acknowledged still stands
+(docs/launcher.md).
+"""
 
 import json
 import os

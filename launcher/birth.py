@@ -1,0 +1,135 @@
+"""How a supervisor comes to its container: by starting it, or by taking over from one that was killed.
+
+The first process sets itself up while the supervisor puts it on record; the gate between set-up and program
+opens when both are done and the daemon that asked is still there to be told.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import select
+import signal
+import socket
+from typing import Any, Final
+
+from launcher import channel, inside, records, syscalls
+from launcher.plan import LaunchFacts, clone_flags, plan_inside, plan_program
+from launcher.spec import ContainerSpec
+from launcher.supervisor import STREAMS, Supervisor, tell, wire_of
+
+LONGEST_WORD: Final = 65536
+DIED: Final = {"kind": "failed", "step": "set up the container", "errno": 0, "why": "its first process died"}
+
+
+def supervise(message: channel.Message) -> None:
+    """A request from the spawner's socket becomes a running container; returns when that has ended."""
+    os.setsid()
+    syscalls.set_process_name(b"cgwarden-super")
+    syscalls.prctl(syscalls.PR_SET_CHILD_SUBREAPER, 1)
+    daemon = socket.socket(fileno=message.fds[0])
+    facts = LaunchFacts.from_wire(message.body["facts"])
+    try:
+        if "spec" in message.body:
+            spec = ContainerSpec.from_wire(message.body["spec"])
+            container = _launch(spec, facts, message.fds[1:], daemon)
+        else:
+            container = _take_over(facts, message.fds[1])
+    except _LaunchRefused as refused:
+        tell(daemon, {"error": refused.wire})
+        return
+    except OSError as e:
+        tell(daemon, {"error": wire_of(e, "prepare the supervisor")})
+        return
+    tell(daemon, {"started": container.identity})
+    daemon.close()
+    # Whoever reads the daemon's standard error must see its end when the daemon ends.
+    os.dup2(0, 2)
+    container.watch()
+
+
+def _take_over(facts: LaunchFacts, pidfd: int) -> Supervisor:
+    """The supervisor was killed, the container lives: keep its output and record its end from outside."""
+    state_fd = os.open(facts.state_dir, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    identity = records.read_record(facts.state_dir, records.INIT) or {}
+    identity |= _supervisor_identity() | {"orphan": True}
+    readers = []
+    for name in STREAMS:
+        # Without its pipes (the run directory was emptied) there is still the end to record.
+        with contextlib.suppress(FileNotFoundError):
+            readers.append(os.open(f"{facts.run_dir}/{name}", os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC))
+    records.write_record(state_fd, records.INIT, identity)
+    return Supervisor(pidfd, identity, state_fd, readers, None)
+
+
+class _LaunchRefused(Exception):
+    def __init__(self, wire: dict[str, Any]) -> None:
+        self.wire = wire
+
+
+def _launch(spec: ContainerSpec, facts: LaunchFacts, fds: list[int], daemon: socket.socket) -> Supervisor:
+    state_fd = os.open(facts.state_dir, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    run_fd = os.open(facts.run_dir, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    readers, writers = _open_pipes(run_fd)
+    status, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    unified_fd = fds.pop() if facts.join_unified else None
+    plan, program = plan_inside(spec, facts), plan_program(spec)
+    pid, pidfd = syscalls.clone3(clone_flags(spec), unified_fd)
+    if pid == 0:
+        inside.start(plan, program, fds, writers, theirs)
+    for fd in (*fds, *writers, *([] if unified_fd is None else [unified_fd])):
+        os.close(fd)
+    theirs.close()
+    # All this goes on record while the first process sets itself up.
+    identity = _identity(pid, facts)
+    listener = channel.bind_control(run_fd)
+    records.write_record(state_fd, records.INIT, identity, durable=False)
+    records.sync_records(state_fd, records.SPEC, records.INIT, "..")
+    _open_gate(status, pid, daemon)
+    return Supervisor(pidfd, identity, state_fd, readers, listener)
+
+
+def _open_pipes(run_fd: int) -> tuple[list[int], list[int]]:
+    """Named pipes, which the container holds for reading too: it gets no SIGPIPE should we be killed."""
+    readers, writers = [], []
+    for name in STREAMS:
+        os.mkfifo(name, 0o600, dir_fd=run_fd)
+        readers.append(os.open(name, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=run_fd))
+        writers.append(os.open(name, os.O_RDWR | os.O_CLOEXEC, dir_fd=run_fd))
+    return readers, writers
+
+
+def _identity(pid: int, facts: LaunchFacts) -> dict[str, Any]:
+    return {
+        "pid": pid,
+        "start_ticks": records.read_start_ticks(pid),
+        "boot_id": facts.boot_id,
+        "started_at": records.rfc3339(),
+        **_supervisor_identity(),
+    }
+
+
+def _supervisor_identity() -> dict[str, Any]:
+    return {"supervisor_pid": os.getpid(), "supervisor_start_ticks": records.read_start_ticks(os.getpid())}
+
+
+def _open_gate(status: socket.socket, pid: int, daemon: socket.socket) -> None:
+    """Wait until the first process is ready, let it go, and see execve succeed (a channel that ends)."""
+    word = status.recv(LONGEST_WORD)
+    if word == b"ready" and not _is_gone(daemon):
+        status.send(b"go")
+        word = status.recv(LONGEST_WORD)
+        if not word:
+            status.close()
+            return
+    # A daemon that died before the gate opened has told nobody of this container: it must not run.
+    os.kill(pid, signal.SIGKILL)
+    os.waitpid(pid, 0)
+    raise _LaunchRefused(json.loads(word) if word.startswith(b"{") else DIED)
+
+
+def _is_gone(peer: socket.socket) -> bool:
+    poller = select.poll()
+    poller.register(peer, 0)
+    return bool(poller.poll(0))
