@@ -73,10 +73,17 @@ def _print(decisions: list[dict[str, Any]], limits: list[tuple[str, Mapping[str,
     for field, entry in limits:
         print(_limit_line(field, entry))
     for decision in sorted(decisions, key=lambda one: one.get("seq") or 0):
+        if _is_told_by_the_next(decision):
+            continue
         print("\n".join(harmless_lines(describe(decision))))
     if not decisions and not limits:
         print(f"{args.words[0]}: nothing has acted on it")
     return 0
+
+
+def _is_told_by_the_next(decision: Mapping[str, Any]) -> bool:
+    """The intent of a container's own limits: the record of what came of it says the same and more."""
+    return decision.get("outcome") == "committed" and decision.get("owner") == "spec"
 
 
 def harmless_lines(lines: Iterator[str]) -> Iterator[str]:
@@ -134,9 +141,10 @@ def _more(word: str, text: str) -> str:
 
 
 def _change(decision: Mapping[str, Any]) -> str:
-    field = str(decision.get("field") or "")
-    before, wanted = (show_value(field, decision.get(key)) for key in ("before", "wanted"))
-    return f"{field} {before} -> {wanted}"
+    field, before, wanted = str(decision["field"]), decision.get("before"), decision.get("wanted")
+    if isinstance(wanted, dict) and field != "io_max":
+        return ", ".join(f"{name} {show_value(name, value)}" for name, value in wanted.items())
+    return f"{field} {show_value(field, before)} -> {show_value(field, wanted)}"
 
 
 def _input(item: Mapping[str, Any]) -> str:

@@ -97,8 +97,13 @@ class Kernel:
 
 
 def settled(decisions: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """The decisions up to the first whose write is still under way; the others are asked for again."""
-    return list(takewhile(lambda decision: decision.get("outcome") != COMMITTED, decisions))
+    """The decisions up to the first that a policy is still carrying out; the others are asked for again."""
+    return list(takewhile(lambda decision: not _is_under_way(decision), decisions))
+
+
+def _is_under_way(decision: Mapping[str, Any]) -> bool:
+    # The intent of a container's own limits stays as it is: what came of it is a record of its own.
+    return decision["outcome"] == COMMITTED and decision.get("policy") is not None
 
 
 def read_actions(decisions: Iterable[Mapping[str, Any]], kernel: Eyes) -> Iterator[Action]:

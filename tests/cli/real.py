@@ -73,8 +73,8 @@ def running() -> Iterator[Running]:
     finally:
         for name in daemon.cli("ps", "-q").stdout.split():
             daemon.cli("rm", "-f", name)
-        process.terminate()
-        process.wait(START_SEC)
+        daemon.process.terminate()
+        daemon.process.wait(START_SEC)
         shutil.rmtree(directory)
 
 

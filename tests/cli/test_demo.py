@@ -87,13 +87,15 @@ def test_only_what_a_policy_wrote_is_an_action(more: dict[str, object]) -> None:
 
 
 def test_a_decision_under_way_and_those_after_it_are_asked_for_again() -> None:
+    policy = {"name": "memory-headroom"}
     decisions = [
-        {"seq": 1, "outcome": "applied"},
-        {"seq": 2, "outcome": "committed"},
-        {"seq": 3, "outcome": "applied"},
+        {"seq": 1, "outcome": "committed", "policy": None},
+        {"seq": 2, "outcome": "applied", "policy": policy},
+        {"seq": 3, "outcome": "committed", "policy": policy},
+        {"seq": 4, "outcome": "applied", "policy": policy},
     ]
 
-    assert [decision["seq"] for decision in settled(decisions)] == [1]
+    assert [decision["seq"] for decision in settled(decisions)] == [1, 2]
 
 
 def test_the_report_has_the_form_that_scripts_rely_on(tmp_path: Path) -> None:
