@@ -3,7 +3,7 @@
 Start with `Hierarchies.read()`, which gives `Cgroup`s. What goes wrong is a `CgroupError`, one clear line.
 """
 
-from cgroupfs.blkio import DeviceIo, IoLimit, IoStat
+from cgroupfs.blkio import DeviceIo, IoStat
 from cgroupfs.cgroup import Cgroup, SlowStats
 from cgroupfs.cpu import CpuStat
 from cgroupfs.devices import DeviceRule
@@ -22,6 +22,7 @@ from cgroupfs.files import ControlDir
 from cgroupfs.hierarchies import Hierarchies, HierarchyReport
 from cgroupfs.hot import HotFiles, HotStats
 from cgroupfs.hugetlb import HugetlbStat
+from cgroupfs.io_limits import IoLimit
 from cgroupfs.limits import LIMIT_FIELDS, Limits
 from cgroupfs.memory import MemoryStat
 from cgroupfs.net import InterfaceCounters, NetNamespace, read_net

@@ -7,20 +7,18 @@ Documentation/admin-guide/cgroup-v1/blkio-controller.rst and cgroup-v2.rst, "IO"
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
-from cgroupfs.errors import BadLimit, NotOffered, ParseError
+from cgroupfs.errors import NotOffered, ParseError
 from cgroupfs.host import Host
+from cgroupfs.io_limits import THROTTLE_FILES, IoLimit, check_io_max, plan_io_max
 from cgroupfs.statistic import Dirs, Source
-from cgroupfs.values import UNLIMITED, Limit, parse_int
-from cgroupfs.wishes import Wanted, check_limit, check_whole, is_lifted
+from cgroupfs.values import parse_int
+from cgroupfs.wishes import Wanted, check_whole, is_lifted
 from cgroupfs.writes import Write
 
 WEIGHTS: Final = (1, 1000)
 DEFAULT_WEIGHT: Final = 100
-MOST_BYTES_PER_SEC: Final = (1 << 63) - 1
-MOST_PER_SEC: Final = (1 << 32) - 1  # above it the kernel keeps the low 32 bits: 5e9 becomes 705032704
 
 
 class DeviceIo(NamedTuple):
@@ -55,23 +53,6 @@ class IoStat(NamedTuple):
     def writes(self) -> int:
         return sum([device.writes for device in self.devices])
 
-
-@dataclass(frozen=True, slots=True)
-class IoLimit:
-    """Throttles of one device."""
-
-    read_bytes_per_sec: Limit = UNLIMITED
-    write_bytes_per_sec: Limit = UNLIMITED
-    reads_per_sec: Limit = UNLIMITED
-    writes_per_sec: Limit = UNLIMITED
-
-
-THROTTLE_FILES: Final[Mapping[str, str]] = {
-    "read_bytes_per_sec": "blkio.throttle.read_bps_device",
-    "write_bytes_per_sec": "blkio.throttle.write_bps_device",
-    "reads_per_sec": "blkio.throttle.read_iops_device",
-    "writes_per_sec": "blkio.throttle.write_iops_device",
-}
 
 Operations = dict[str, tuple[int, int, int | None]]
 _NO_OPERATIONS: Final = (0, 0, None)
@@ -220,63 +201,6 @@ class BlkioV2:
     def build(self, values: Sequence[Any]) -> IoStat | None:
         stat: IoStat | None = values[0]
         return stat
-
-
-IoWish = Mapping[str, Mapping[str, Limit]]
-
-
-def check_io_max(value: object, host: Host) -> IoWish | None:
-    """Device -> throttle -> limit, each checked; None to lift all. A throttle not named stays as it is."""
-    if is_lifted(value):
-        return None
-    if not isinstance(value, Mapping):
-        raise BadLimit("io_max", 'is a mapping such as {"8:0": {"read_bytes_per_sec": 1048576}}')
-    return {_check_device(device, host): _check_throttles(limit) for device, limit in value.items()}
-
-
-def _check_device(device: object, host: Host) -> str:
-    major, colon, minor = device.partition(":") if isinstance(device, str) else ("", "", "")
-    if (
-        not (colon and major.isascii() and major.isdigit() and minor.isascii() and minor.isdigit())
-        or len(minor) > 9
-    ):
-        raise BadLimit("io_max", f"{str(device)[:40]!r} is not a device such as 8:0")
-    return host.check_disk("io_max", f"{int(major)}:{int(minor)}" if len(major) < 9 else f"{major}:{minor}")
-
-
-def _check_throttles(limit: object) -> dict[str, Limit]:
-    if isinstance(limit, IoLimit):
-        limit = {field: getattr(limit, field) for field in THROTTLE_FILES}
-    if is_lifted(limit):
-        return dict.fromkeys(THROTTLE_FILES, UNLIMITED)
-    if not isinstance(limit, Mapping):
-        raise BadLimit("io_max", f"a device takes {', '.join(THROTTLE_FILES)}")
-    unknown = [str(field)[:40] for field in limit if field not in THROTTLE_FILES]
-    if unknown:
-        raise BadLimit(
-            "io_max", f"there is no throttle {unknown[0]!r}; there are {', '.join(THROTTLE_FILES)}"
-        )
-    return {field: _check_throttle(field, value) for field, value in limit.items()}
-
-
-def _check_throttle(field: str, value: object) -> Limit:
-    most = MOST_BYTES_PER_SEC if "bytes" in field else MOST_PER_SEC
-    try:
-        return check_limit(field, value, 1, most)
-    except BadLimit as e:
-        raise BadLimit("io_max", f"{field}: {e.why}") from e
-
-
-def plan_io_max(now: Mapping[str, IoLimit], wish: IoWish | None) -> list[Write]:
-    """One write per device and throttle that changes; 0 takes a throttle away."""
-    if wish is None:
-        wish = {device: dict.fromkeys(THROTTLE_FILES, UNLIMITED) for device in now}
-    return [
-        Write("blkio", THROTTLE_FILES[field], f"{device} {0 if limit is UNLIMITED else limit}", key=device)
-        for device, fields in wish.items()
-        for field, limit in fields.items()
-        if limit != getattr(now.get(device, IoLimit()), field)
-    ]
 
 
 def _path(dirs: Dirs) -> str:

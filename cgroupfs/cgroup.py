@@ -15,7 +15,7 @@ from cgroupfs.errors import CgroupError, CgroupGone, NotOffered
 from cgroupfs.files import ControlDir
 from cgroupfs.host import Host
 from cgroupfs.hot import HotFiles
-from cgroupfs.hugetlb import HugetlbStat
+from cgroupfs.hugetlb import HugetlbStat, read_page_sizes
 from cgroupfs.limits import Limits, check_fields
 from cgroupfs.numa import NumaBytes
 from cgroupfs.readers import Readers
@@ -23,6 +23,7 @@ from cgroupfs.writes import Write, Written
 
 KILL_SEC: Final = 10.0
 POLL_SEC: Final = 0.002
+SIGNAL_AFTER_SEC: Final = 0.1
 
 
 class SlowStats(NamedTuple):
@@ -49,6 +50,7 @@ class Cgroup:
         self.readers = readers
         self._host = host
         self.inode = self._identity().inode
+        self._page_sizes: tuple[str, ...] | None = None
 
     def _identity(self) -> ControlDir:
         return self.dirs["memory"] if "memory" in self.dirs else self.dirs["unified"]
@@ -110,7 +112,7 @@ class Cgroup:
             numa=self.readers.numa.read_bytes_per_node(self.dirs),
             pids_peak=pids.peak,
             pids_limit_hits=pids.limit_hits,
-            hugetlb=self.readers.hugetlb.read(self.dirs),
+            hugetlb=self._read_hugetlb(),
             populated=freezer.read_populated(self.dirs),
             freezer=self.read_freezer(),
         )
@@ -160,20 +162,20 @@ class Cgroup:
 
     def kill(self) -> None:
         """Kill every task, child groups too, and wait until they are gone; frozen ones as well."""
-        deadline = time.monotonic() + KILL_SEC
-        by_kernel = self._kill_in_kernel()
+        started = time.monotonic()
+        signal_from = started + (SIGNAL_AFTER_SEC if self._kill_in_kernel() else 0)
         while pids := self._all_pids():
-            if not by_kernel:
-                for pid in pids:
-                    self._kill_one(pid)
-            self._thaw_v1()  # only now: thawed first, tasks would run on for a while
-            if time.monotonic() >= deadline:
+            # Whom the kernel's own kill has not ended by then is in another hierarchy only, or came in since.
+            try:
+                if time.monotonic() >= signal_from:
+                    self._freeze_v1()  # so that none forks faster than it is killed
+                    self._signal_all(pids)
+            finally:
+                self._thaw_v1()  # only now: thawed first, tasks would run on for a while
+            if time.monotonic() >= started + KILL_SEC:
                 shown = ", ".join(map(str, sorted(pids)[:5]))
-                raise CgroupError(
-                    f"{self.path}: {len(pids)} processes did not die in {KILL_SEC:g} s ({shown})"
-                )
+                raise CgroupError(f"{self.path}: processes {shown} did not die within {KILL_SEC:g} s")
             time.sleep(POLL_SEC)
-            by_kernel = False  # whoever is left is in another hierarchy only, or was forked from outside
 
     def entry_fds(self) -> list[int]:
         """An fd per hierarchy to write ``0`` to: the writing thread enters. The caller closes them.
@@ -198,6 +200,12 @@ class Cgroup:
         """Let go of kept fds once no other thread uses them; the cgroup stays, and may still be asked."""
         self.dirs = {controller: directory.unkept() for controller, directory in self.dirs.items()}
 
+    def _read_hugetlb(self) -> Mapping[str, HugetlbStat] | None:
+        """Which page sizes there are is settled when the cgroup is made, and listing a directory is dear."""
+        if self._page_sizes is None:
+            self._page_sizes = read_page_sizes(self.dirs)
+        return self.readers.hugetlb.read(self.dirs, self._page_sizes)
+
     def _all_pids(self) -> set[int]:
         """Processes in any hierarchy: one that was only half moved in must not be overlooked."""
         pids: set[int] = set()
@@ -216,6 +224,11 @@ class Cgroup:
             return False
         return True
 
+    def _freeze_v1(self) -> None:
+        if "freezer" in self.dirs:
+            with contextlib.suppress(CgroupGone):
+                self.dirs["freezer"].write("freezer.state", "FROZEN")
+
     def _thaw_v1(self) -> None:
         if "freezer" not in self.dirs:
             return
@@ -224,14 +237,14 @@ class Cgroup:
                 if freezer.is_v1_held(directory):
                     directory.write("freezer.state", "THAWED")
 
-    def _kill_one(self, pid: int) -> None:
-        try:
-            fd = os.pidfd_open(pid)
-        except ProcessLookupError:
-            return
-        try:
-            if pid in self._all_pids():  # the pid may have been given to somebody else in between
+    def _signal_all(self, pids: set[int]) -> None:
+        """SIGKILL by pidfd to those still here once the fds are open: a pid may be given to somebody else."""
+        with contextlib.ExitStack() as opened:
+            fds = {}
+            for pid in pids:
                 with contextlib.suppress(ProcessLookupError):
-                    signal.pidfd_send_signal(fd, signal.SIGKILL)
-        finally:
-            os.close(fd)
+                    fds[pid] = os.pidfd_open(pid)
+                    opened.callback(os.close, fds[pid])
+            for pid in fds.keys() & self._all_pids():
+                with contextlib.suppress(ProcessLookupError):
+                    signal.pidfd_send_signal(fds[pid], signal.SIGKILL)

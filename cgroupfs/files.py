@@ -106,20 +106,23 @@ class ControlDir:
 
     def read_bytes(self, name: str) -> bytes | None:
         """The file's bytes, or None if this cgroup does not offer the file."""
-        with self.gone_is_an_error():
-            try:
-                fd = self.open_file(name, os.O_RDONLY)
-            except NotOffered:
-                return None
+        try:
+            fd = self._open_at(name, os.O_RDONLY)
             try:
                 return _read_all(fd)
-            except OSError as e:
-                # EOPNOTSUPP: the file is there but has no meaning, such as pressure in a kernel with psi=0.
-                if e.errno == errno.EOPNOTSUPP:
-                    return None
-                raise
             finally:
                 os.close(fd)
+        except OSError as e:
+            # A removed cgroup answers ENODEV on files already open and ENOENT on opening one. ENOENT also
+            # means "not offered here", so ask the directory which it is.
+            if e.errno in (errno.ENOENT, errno.ENODEV):
+                if self.alive():
+                    return None
+                raise CgroupGone(self.path) from e
+            # The file is there but has no meaning, such as pressure in a kernel started with psi=0.
+            if e.errno == errno.EOPNOTSUPP:
+                return None
+            raise
 
     def write(self, name: str, value: str) -> None:
         """Write `value`; `Refused` with the reason, `NotOffered` or `CgroupGone` if it cannot be."""
@@ -140,8 +143,7 @@ class ControlDir:
     def open_file(self, name: str, flags: int) -> int:
         """An fd of the file, for the caller to keep and close; `NotOffered` if there is no such file."""
         try:
-            with self._held() as fd:
-                return os.open(name, flags | os.O_CLOEXEC, dir_fd=fd)
+            return self._open_at(name, flags)
         except OSError as e:
             if e.errno == errno.ENOENT and self.alive():
                 raise NotOffered(self.path, name) from e
@@ -190,15 +192,18 @@ class ControlDir:
     def _number(self, name: str) -> str:
         return (self.read(name) or "unknown").strip()
 
-    @contextlib.contextmanager
-    def gone_is_an_error(self) -> Iterator[None]:
-        """Turns what a file of a removed cgroup answers into `CgroupGone`."""
+    def _open_at(self, name: str, flags: int) -> int:
+        if self.fd >= 0:
+            return os.open(name, flags | os.O_CLOEXEC, dir_fd=self.fd)
+        with self._held() as fd:
+            return os.open(name, flags | os.O_CLOEXEC, dir_fd=fd)
+
+    def read_kept(self, fd: int) -> str:
+        """The text of a file of this cgroup that the caller keeps open, read anew from its start."""
         try:
-            yield
+            return os.pread(fd, READ_SIZE, 0).decode("ascii")
         except OSError as e:
-            # A removed cgroup answers ENODEV on files already open and ENOENT on opening one. ENOENT also
-            # means "not offered here", so ask the directory which it is.
-            if e.errno == errno.ENODEV or (e.errno == errno.ENOENT and not self.alive()):
+            if e.errno == errno.ENODEV:
                 raise CgroupGone(self.path) from e
             raise
 

@@ -133,9 +133,7 @@ def _freeze_unified(unified: ControlDir, timeout_sec: float) -> bool:
         poller.register(events, select.POLLPRI)
         unified.write("cgroup.freeze", "1")
         while True:
-            with unified.gone_is_an_error():
-                text = os.pread(events, 4096, 0).decode("ascii")
-            if parse_events(text).get("frozen") == 1:
+            if parse_events(unified.read_kept(events)).get("frozen") == 1:
                 return True
             if time.monotonic() >= deadline:
                 return False

@@ -6,13 +6,19 @@ Documentation/admin-guide/cgroup-v1/hugetlb.rst.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from cgroupfs.statistic import Dirs
 from cgroupfs.values import Limit, parse_flat, parse_int, parse_limit, parse_v1_limit
 
 _SIZE: Final = re.compile(r"hugetlb\.([0-9]+[KMG]B)\.(?:usage_in_bytes|current)")
+
+
+def read_page_sizes(dirs: Dirs) -> tuple[str, ...]:
+    """The huge page sizes that the kernel has files for here, such as ``2MB``; it may have none."""
+    files = dirs["hugetlb"].files() if "hugetlb" in dirs else ()
+    return tuple(sorted(match[1] for file in files if (match := _SIZE.fullmatch(file))))
 
 
 class HugetlbStat(NamedTuple):
@@ -28,9 +34,9 @@ class HugetlbV1:
 
     slow_files = ("hugetlb.SIZE.usage_in_bytes", "hugetlb.SIZE.limit_in_bytes", "hugetlb.SIZE.failcnt")
 
-    def read(self, dirs: Dirs) -> dict[str, HugetlbStat] | None:
+    def read(self, dirs: Dirs, sizes: Sequence[str]) -> dict[str, HugetlbStat] | None:
         """Page size such as ``2MB`` -> numbers; None if not offered."""
-        return _read_sizes(dirs, self._read_size)
+        return {size: self._read_size(dirs, size) for size in sizes} or None
 
     def _read_size(self, dirs: Dirs, size: str) -> HugetlbStat:
         read = dirs["hugetlb"].read
@@ -48,9 +54,9 @@ class HugetlbV2:
 
     slow_files = ("hugetlb.SIZE.current", "hugetlb.SIZE.max", "hugetlb.SIZE.events")
 
-    def read(self, dirs: Dirs) -> dict[str, HugetlbStat] | None:
+    def read(self, dirs: Dirs, sizes: Sequence[str]) -> dict[str, HugetlbStat] | None:
         """Page size such as ``2MB`` -> numbers; None if not offered."""
-        return _read_sizes(dirs, self._read_size)
+        return {size: self._read_size(dirs, size) for size in sizes} or None
 
     def _read_size(self, dirs: Dirs, size: str) -> HugetlbStat:
         read = dirs["hugetlb"].read
@@ -61,10 +67,3 @@ class HugetlbV2:
             None if limit is None else parse_limit(limit, "hugetlb limit"),
             None if events is None else parse_flat(events, "hugetlb events").get("max"),
         )
-
-
-def _read_sizes(dirs: Dirs, read_size: Callable[[Dirs, str], HugetlbStat]) -> dict[str, HugetlbStat] | None:
-    if "hugetlb" not in dirs:
-        return None
-    sizes = sorted(match[1] for file in dirs["hugetlb"].files() if (match := _SIZE.fullmatch(file)))
-    return {size: read_size(dirs, size) for size in sizes} or None

@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Final
 
-from cgroupfs.blkio import IoLimit
-from cgroupfs.cpu import Cores
+from cgroupfs.cpu_limits import Cores
 from cgroupfs.errors import BadLimit
+from cgroupfs.io_limits import IoLimit
 from cgroupfs.values import Limit, Unlimited
 from cgroupfs.wishes import Wanted
 

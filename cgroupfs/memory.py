@@ -7,14 +7,12 @@ there is swap alone. Documentation/admin-guide/cgroup-v1/memory.rst and cgroup-v
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
-from cgroupfs.errors import BadLimit, NotOffered
+from cgroupfs.errors import NotOffered
+from cgroupfs.memory_limits import MOST_BYTES, MemoryLimits, plan_memory, plan_soft_limit, swap_alone
 from cgroupfs.statistic import Dirs, Picker, Source, parse_number
 from cgroupfs.values import (
-    UNLIMITED,
-    V1_UNLIMITED_FROM,
     Limit,
     parse_flat,
     parse_int,
@@ -23,9 +21,6 @@ from cgroupfs.values import (
 )
 from cgroupfs.wishes import Wanted, check_limit
 from cgroupfs.writes import Write
-
-MOST_BYTES: Final = V1_UNLIMITED_FROM - 1
-PAGE_MASK: Final = ~4095  # the kernel rounds limits down to pages, of 4 KiB or more
 
 
 class MemoryStat(NamedTuple):
@@ -49,16 +44,6 @@ class MemoryStat(NamedTuple):
     def working_set_bytes(self) -> int:
         """What cannot be dropped at no cost: usage without the inactive page cache."""
         return max(0, self.usage_bytes - self.inactive_file_bytes)
-
-
-@dataclass(frozen=True, slots=True)
-class MemoryLimits:
-    """None: not offered here. `swap_max_bytes` is swap alone."""
-
-    max_bytes: Limit | None = None
-    swap_max_bytes: Limit | None = None
-    high_bytes: Limit | None = None
-    soft_limit_bytes: Limit | None = None
 
 
 class MemoryEvents(NamedTuple):
@@ -159,7 +144,7 @@ class MemoryV1:
         memory, both = (self._read_limit(dirs, file) for file in self.limit_files[:2])
         return MemoryLimits(
             max_bytes=memory,
-            swap_max_bytes=_swap_alone(memory, both),
+            swap_max_bytes=swap_alone(memory, both),
             soft_limit_bytes=self._read_limit(dirs, "memory.soft_limit_in_bytes"),
         )
 
@@ -177,7 +162,7 @@ class MemoryV1:
                 check_limit(field, wanted[field], 0, MOST_BYTES)
                 if value is None:
                     raise NotOffered(path, file)
-        return _plan_memory(now, wanted) + _plan_soft_limit(now, wanted)
+        return plan_memory(now, wanted) + plan_soft_limit(now, wanted)
 
     def _read_limit(self, dirs: Dirs, file: str) -> Limit | None:
         text = _read(dirs, file)
@@ -229,62 +214,3 @@ def _read(dirs: Dirs, file: str) -> str | None:
 def _read_int(dirs: Dirs, file: str) -> int | None:
     text = _read(dirs, file)
     return None if text is None else parse_int(text, file)
-
-
-def _swap_alone(memory: Limit | None, both: Limit | None) -> Limit | None:
-    if memory is None or both is None:
-        return None
-    if memory is UNLIMITED or both is UNLIMITED:
-        return UNLIMITED
-    return max(0, both - memory)
-
-
-def _both(memory: Limit, swap: Limit) -> Limit:
-    return UNLIMITED if memory is UNLIMITED or swap is UNLIMITED else memory + swap
-
-
-def _v1_text(limit: Limit) -> str:
-    return "-1" if limit is UNLIMITED else str(limit)
-
-
-def _rounded(limit: Limit) -> Limit:
-    return UNLIMITED if limit is UNLIMITED else limit & PAGE_MASK
-
-
-def _plan_memory(now: MemoryLimits, wanted: Wanted) -> list[Write]:
-    """v1 keeps memory plus swap >= memory at every instant, so the direction decides which goes first."""
-    if now.max_bytes is None or wanted.keys().isdisjoint({"memory_max_bytes", "memory_swap_max_bytes"}):
-        return []
-    memory = check_limit("memory_max_bytes", wanted.get("memory_max_bytes", now.max_bytes), 0, MOST_BYTES)
-    writes = []
-    if _rounded(memory) != now.max_bytes:
-        writes.append(Write("memory", "memory.limit_in_bytes", _v1_text(memory)))
-    if now.swap_max_bytes is None:
-        return writes
-    swap = check_limit(
-        "memory_swap_max_bytes", wanted.get("memory_swap_max_bytes", now.swap_max_bytes), 0, MOST_BYTES
-    )
-    if memory is UNLIMITED and swap is not UNLIMITED and wanted.get("memory_swap_max_bytes") is not None:
-        raise BadLimit(
-            "memory_swap_max_bytes", "swap can only be limited together with memory_max_bytes here"
-        )
-    both = _both(memory, swap)
-    if _rounded(both) == _both(now.max_bytes, now.swap_max_bytes):
-        return writes
-    write = Write("memory", "memory.memsw.limit_in_bytes", _v1_text(both))
-    return [write, *writes] if _is_above(memory, now.max_bytes) else [*writes, write]
-
-
-def _plan_soft_limit(now: MemoryLimits, wanted: Wanted) -> list[Write]:
-    if "memory_soft_limit_bytes" not in wanted:
-        return []
-    limit = check_limit("memory_soft_limit_bytes", wanted["memory_soft_limit_bytes"], 0, MOST_BYTES)
-    if _rounded(limit) == now.soft_limit_bytes:
-        return []
-    return [Write("memory", "memory.soft_limit_in_bytes", _v1_text(limit))]
-
-
-def _is_above(limit: Limit, other: Limit) -> bool:
-    if limit is UNLIMITED:
-        return other is not UNLIMITED
-    return other is not UNLIMITED and limit > other

@@ -91,11 +91,16 @@ def _remove(parent: ControlDir, name: str, recursive: bool, deadline: float) -> 
             parent.remove_child(name)
             return
         except OSError as e:
-            if e.errno != errno.EBUSY:
-                raise _refusal(parent, name, e) from e
-            if time.monotonic() >= deadline:
+            final = e.errno != errno.EBUSY or (not recursive and _has_children(parent, name))
+            if final or time.monotonic() >= deadline:
                 raise _refusal(parent, name, e) from e
         time.sleep(POLL_SEC)
+
+
+def _has_children(parent: ControlDir, name: str) -> bool:
+    with contextlib.suppress(CgroupGone), contextlib.closing(parent.open_child(name)) as directory:
+        return bool(directory.children())
+    return False
 
 
 def _refusal(parent: ControlDir, name: str, e: OSError) -> Refused:

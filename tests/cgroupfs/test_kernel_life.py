@@ -200,6 +200,26 @@ def test_without_a_unified_tree_killing_signals_each(real: Cgroup, start: Start)
     assert process.wait(timeout=5) == -9
 
 
+def test_without_a_unified_tree_not_even_a_fork_storm_outruns_the_kill(real: Cgroup, start: Start) -> None:
+    code = (
+        "import os, signal\n"
+        "signal.signal(signal.SIGCHLD, signal.SIG_IGN)\n"
+        "print('ready', flush=True)\n"
+        "while True:\n"
+        "    try:\n"
+        "        if os.fork(): os._exit(0)\n"
+        "    except BlockingIOError: pass\n"
+    )
+    real.apply(real.plan_limits({"pids_max": 20}))
+    process = start(real, code)
+    del real.dirs["unified"]
+
+    real.kill()
+
+    assert real.procs() == []
+    assert process.wait(timeout=5) in (0, -9)
+
+
 def test_a_process_that_is_in_one_hierarchy_only_is_killed_too(real: Cgroup, start: Start) -> None:
     outside = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
     real.dirs["pids"].write("cgroup.procs", str(outside.pid))

@@ -11,11 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cgroupfs import LIMIT_FIELDS, UNLIMITED, BadLimit, Cgroup, DeviceRule, IoLimit, NotOffered, Write
-from cgroupfs.blkio import plan_io_max
-from cgroupfs.cpu import CpuLimits, _plan_bandwidth, _plan_weight
+from cgroupfs.cpu_limits import CpuLimits, plan_bandwidth, plan_weight
 from cgroupfs.host import Host
+from cgroupfs.io_limits import plan_io_max
 from cgroupfs.limits import to_wire
-from cgroupfs.memory import MemoryLimits, _plan_memory
+from cgroupfs.memory_limits import MemoryLimits, plan_memory
 
 MIB = 1 << 20
 
@@ -59,18 +59,18 @@ def test_memory_and_swap_are_written_in_the_order_of_the_direction(
 
     limits = MemoryLimits(scaled(now[0]), scaled(now[1]))  # type: ignore[arg-type]
 
-    writes = _plan_memory(limits, {field: scaled(value) for field, value in wanted.items()})
+    writes = plan_memory(limits, {field: scaled(value) for field, value in wanted.items()})
 
     assert files(writes) == [(file, "-1" if value is None else str(value * MIB)) for file, value in expected]
 
 
 def test_swap_alone_cannot_be_limited_while_memory_is_not() -> None:
     with pytest.raises(BadLimit, match="together with memory_max_bytes"):
-        _plan_memory(MemoryLimits(UNLIMITED, UNLIMITED), {"memory_swap_max_bytes": 0})
+        plan_memory(MemoryLimits(UNLIMITED, UNLIMITED), {"memory_swap_max_bytes": 0})
 
 
 def test_a_limit_that_differs_by_less_than_a_page_is_no_change() -> None:
-    assert _plan_memory(MemoryLimits(64 * MIB, None), {"memory_max_bytes": 64 * MIB + 5}) == []
+    assert plan_memory(MemoryLimits(64 * MIB, None), {"memory_max_bytes": 64 * MIB + 5}) == []
 
 
 QUOTA, PERIOD, BURST = "cpu.cfs_quota_us", "cpu.cfs_period_us", "cpu.cfs_burst_us"
@@ -96,14 +96,14 @@ def test_quota_period_and_burst_go_in_an_order_the_kernel_takes(
 ) -> None:
     now = CpuLimits(max_cores=0.5, period_usec=100_000, burst_usec=10_000, shares=1024, idle=False)
 
-    assert files(_plan_bandwidth(now, wanted, 2)) == expected
+    assert files(plan_bandwidth(now, wanted, 2)) == expected
 
 
 def test_a_quota_below_the_burst_is_refused_in_words() -> None:
     now = CpuLimits(max_cores=0.5, period_usec=100_000, burst_usec=20_000)
 
     with pytest.raises(BadLimit, match="20000 is above the quota of 10000 us"):
-        _plan_bandwidth(now, {"cpu_max_cores": 0.1}, 2)
+        plan_bandwidth(now, {"cpu_max_cores": 0.1}, 2)
 
 
 @pytest.mark.parametrize(
@@ -121,12 +121,12 @@ def test_a_quota_below_the_burst_is_refused_in_words() -> None:
 def test_shares_are_written_around_idle_which_resets_them(
     idle: bool, wanted: Mapping[str, object], expected: list[tuple[str, str]]
 ) -> None:
-    assert files(_plan_weight(CpuLimits(shares=700, idle=idle), wanted)) == expected
+    assert files(plan_weight(CpuLimits(shares=700, idle=idle), wanted)) == expected
 
 
 def test_shares_of_an_idle_group_are_refused_in_words() -> None:
     with pytest.raises(BadLimit, match="set cpu_idle to false too"):
-        _plan_weight(CpuLimits(shares=3, idle=True), {"cpu_shares": 512})
+        plan_weight(CpuLimits(shares=3, idle=True), {"cpu_shares": 512})
 
 
 def test_io_throttles_change_per_device_and_zero_takes_one_away() -> None:

@@ -7,7 +7,7 @@ import pytest
 from cgroupfs import Cgroup, CpuStat, DeviceIo, IoStat, MemoryStat, NumaBytes, ParseError, PidsStat, Psi
 from cgroupfs.blkio import BlkioV1, BlkioV2, parse_operations
 from cgroupfs.cpu import CpuV1, CpuV2
-from cgroupfs.hugetlb import HugetlbV1, HugetlbV2
+from cgroupfs.hugetlb import HugetlbV1, HugetlbV2, read_page_sizes
 from cgroupfs.memory import MemoryEvents, MemoryV1, MemoryV2
 from cgroupfs.net import NetMarks, parse_net_dev, read_marks
 from cgroupfs.numa import NumaV1, NumaV2
@@ -200,8 +200,13 @@ def test_huge_pages_are_told_per_size(tree: Tree) -> None:
     }
     v2 = {"hugetlb.2MB.current": "2097152\n", "hugetlb.2MB.max": "max\n", "hugetlb.2MB.events": "max 4\n"}
 
-    assert HugetlbV1().read(tree.make({"hugetlb": v1})) == {"2MB": (2097152, UNLIMITED, 4)}
-    assert HugetlbV2().read({"hugetlb": tree.make({"v2": v2})["v2"]}) == {"2MB": (2097152, UNLIMITED, 4)}
+    v1_dirs = tree.make({"hugetlb": v1})
+    v2_dirs = {"hugetlb": tree.make({"v2": v2})["v2"]}
+
+    assert read_page_sizes(v1_dirs) == read_page_sizes(v2_dirs) == ("2MB",)
+    assert HugetlbV1().read(v1_dirs, ["2MB"]) == {"2MB": (2097152, UNLIMITED, 4)}
+    assert HugetlbV2().read(v2_dirs, ["2MB"]) == {"2MB": (2097152, UNLIMITED, 4)}
+    assert HugetlbV1().read({}, read_page_sizes({})) is None
 
 
 def test_interface_names_may_hold_a_colon() -> None:
