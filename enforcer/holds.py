@@ -47,15 +47,15 @@ def advance(
     held = now - since
     start = held >= leaf.for_sec - HOLD_SLACK_SEC and hits >= leaf.signal.hits
     on = before.on or start
-    return LeafReading(leaf, value, age_sec, held, start, on), LeafState(since, hits, on)
+    return LeafReading(leaf, value, age_sec, held, start, on), LeafState(since, hits, on, now)
 
 
-def missed_narrowly(leaf: Leaf, before: LeafState, after: LeafState, now: float) -> float | None:
+def missed_narrowly(leaf: Leaf, before: LeafState, after: LeafState) -> float | None:
     """Seconds held, if the leaf was true for at least half its hold time and cleared without firing."""
     if before.since is None or after.since is not None or before.on or leaf.for_sec <= 0:
         return None
-    held = now - before.since
-    return held if leaf.for_sec / 2 <= held < leaf.for_sec - HOLD_SLACK_SEC else None
+    held = before.until - before.since
+    return held if held >= leaf.for_sec / 2 else None
 
 
 def truth(condition: Condition, of: Callable[[Leaf], bool | None]) -> bool | None:

@@ -14,11 +14,15 @@ PointTuple: TypeAlias = tuple[tuple[float, float], ...]
 
 @dataclass(frozen=True, slots=True)
 class LeafState:
-    """One leaf for one container: since when beyond its threshold; `on`: it has fired and not cleared."""
+    """One leaf for one container: since when beyond its threshold, and until when that was last seen.
+
+    `on`: it has fired and not cleared.
+    """
 
     since: float | None = None
     hits: int = 0
     on: bool = False
+    until: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

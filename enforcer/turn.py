@@ -63,7 +63,7 @@ class Turn:
             value = self._reader.read(leaf, container, targets)
             reading, after = advance(leaf, before, value, self._reader.age_sec(leaf, container), self.now)
             self._readings[key], self._leaves[key] = reading, after
-            held = missed_narrowly(leaf, before, after, self.now)
+            held = missed_narrowly(leaf, before, after)
             if held is not None:
                 self._near_miss(policy, reading, entity, held)
         return self._readings[key]
