@@ -18,8 +18,6 @@ from web.scopes import Scope
 from web.sockets import is_loopback
 from web.tokens import Tokens
 
-_FAILURES_PER_MINUTE: Final = 30
-_LOGINS_PER_MINUTE: Final = 5
 _LOOPBACK_NAMES: Final = frozenset({"localhost", "127.0.0.1", "[::1]"})
 
 
@@ -60,6 +58,8 @@ class Access:
         open_metrics: bool = False,
         allowed_hosts: Iterable[str] = (),
         trusted_origins: Iterable[str] = (),
+        failures_per_minute: int = 30,
+        logins_per_minute: int = 5,
     ) -> None:
         self.tokens = tokens
         self.logins = logins or Logins()
@@ -67,8 +67,8 @@ class Access:
         self.allowed_hosts = _LOOPBACK_NAMES | {host.lower() for host in allowed_hosts}
         self.trusted_origins = frozenset(trusted_origins)
         self._gid = _group_id(group)
-        self._failures = Rate(_FAILURES_PER_MINUTE, per_sec=60.0)
-        self._attempts = Rate(_LOGINS_PER_MINUTE, per_sec=60.0)
+        self._failures = Rate(failures_per_minute, per_sec=60.0)
+        self._attempts = Rate(logins_per_minute, per_sec=60.0)
 
     @classmethod
     def open(cls, tokens_path: str, **options: Any) -> "Access":

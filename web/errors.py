@@ -122,6 +122,8 @@ def _part_error(request_id: str, error: Exception) -> Response:
 
 
 def _places(error: Exception) -> Iterator[dict[str, str]]:
+    if isinstance(error, UnknownMetric):
+        yield at("?metrics", str(error))
     field = getattr(error, "field", None)
     if field is not None:
         pointer = "/" + str(field).replace(".", "/")

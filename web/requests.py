@@ -40,7 +40,7 @@ class StrictConnection(h11.Connection):
             event = super().next_event()
         except h11.RemoteProtocolError as error:
             kind = HEADERS if error.error_status_hint == 431 else BAD_REQUEST
-            self._refusal = self._refusal or (kind, f"this is not a request that is taken here: {error}")
+            self._refusal = self._refusal or (kind, "this is not a well-formed HTTP request")
             raise
         if isinstance(event, h11.Request):
             self._body_bytes = 0

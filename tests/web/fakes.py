@@ -171,7 +171,7 @@ class FakeLauncher:
     def read_log(
         self, name: str, *, tail: int | None = None, follow: bool = False, since: str | None = None
     ) -> Iterator[LogLine]:
-        yield from self.lines[-tail:] if tail is not None else self.lines
+        yield from self.lines if tail is None else self.lines[len(self.lines) - tail :]
         if follow:
             self.ended[name].wait(30)
 

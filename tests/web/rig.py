@@ -46,14 +46,17 @@ class Answer:
 class Rig:
     """A running server and the parts behind it."""
 
-    def __init__(self, directory: Path, limits: ServerLimits, **options: Any) -> None:
+    def __init__(
+        self, directory: Path, limits: ServerLimits, socket_group: str | None, **options: Any
+    ) -> None:
+        self.directory = directory
         self.launcher = FakeLauncher()
         self.monitor = FakeMonitor(self.launcher)
         self.enforcer = FakeEnforcer(self.launcher)
         self.events = EventLog(None)
         self.access = Access.open(str(directory / "tokens.json"), **options)
         self.socket_path = str(directory / "run" / "s.sock")
-        sockets = [bind_unix(self.socket_path), bind_tcp("127.0.0.1:0")]
+        sockets = [bind_unix(self.socket_path, socket_group), bind_tcp("127.0.0.1:0")]
         self.address = local_address(sockets[1])
         self.info: dict[str, Any] = {"version": "0.1.0", "boot_id": "b", "listen": [self.address]}
         self.app: FastAPI = create_app(self.services(), ui=Dashboard(directory / "dist"))
@@ -122,10 +125,12 @@ class Rig:
 
 
 @contextlib.contextmanager
-def running(limits: ServerLimits | None = None, **options: Any) -> Iterator[Rig]:
+def running(
+    limits: ServerLimits | None = None, *, socket_group: str | None = None, **options: Any
+) -> Iterator[Rig]:
     """A rig that serves until the block ends."""
     with tempfile.TemporaryDirectory(prefix="cgw") as directory:
-        rig = Rig(Path(directory), limits or ServerLimits(), **options)
+        rig = Rig(Path(directory), limits or ServerLimits(), socket_group, **options)
         rig.thread.start()
         try:
             wait_until(lambda: rig.server.started)
