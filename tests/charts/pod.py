@@ -22,8 +22,8 @@ _PROPAGATION = {None: "rprivate", "HostToContainer": "rslave", "Bidirectional": 
 class Pod:
     """One pod of the DaemonSet on this machine.
 
-    Its root is an empty directory into which the runtime mounts the programs, read-only. Nothing is ever mounted
-    in this process' own mount namespace, so no clean-up can reach the machine's files through it.
+    Its root is an empty directory into which the runtime mounts the programs, read-only. Nothing is ever
+    mounted in this process' own mount namespace, so no clean-up can reach the machine's files through it.
     """
 
     def __init__(self, rendered: Rendered, directory: Path, *, name: str, command: list[str]) -> None:
@@ -101,7 +101,7 @@ class Pod:
                 "noNewPrivileges": not security["allowPrivilegeEscalation"],
                 "capabilities": dict.fromkeys(("bounding", "effective", "permitted"), granted),
             },
-            "mounts": [*_SYSTEM_MOUNTS, *_programs(), *self._mounts(rendered)],
+            "mounts": [*_SYSTEM_MOUNTS, *self._mounts(rendered), *_programs()],
             "linux": {
                 # No pid namespace: hostPID.
                 "namespaces": [{"type": kind} for kind in ("mount", "ipc", "uts", "network")],
