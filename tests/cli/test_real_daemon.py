@@ -49,7 +49,8 @@ def test_limits_freezing_and_inspection_agree_with_the_kernel(daemon: Running) -
     assert memory_limit(daemon) == 128 * MIB
     planned = daemon.json("limit", "t", "--memory", "96M", "--dry-run")
     assert [write["value"] for write in planned["writes"]].count(str(96 * MIB)) >= 1
-    assert planned["changed"] is False
+    assert planned["status"] == "planned"
+    assert all(write["read_back"] is None for write in planned["writes"])
     assert memory_limit(daemon) == 128 * MIB
     assert daemon.json("limit", "t", "--memory", "128M")["changed"] is False
     assert "memory_max_bytes" in daemon.cli("limit", "t").stdout
