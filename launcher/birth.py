@@ -33,7 +33,7 @@ def supervise(message: channel.Message) -> None:
     try:
         if "spec" in message.body:
             spec = ContainerSpec.from_wire(message.body["spec"])
-            container = _launch(spec, facts, message.fds[1:], daemon)
+            container = _launch(spec, facts, daemon)
         else:
             container = _take_over(facts, message.fds[1])
     except _LaunchRefused as refused:
@@ -68,13 +68,13 @@ class _LaunchRefused(Exception):
         self.wire = wire
 
 
-def _launch(spec: ContainerSpec, facts: LaunchFacts, fds: list[int], daemon: socket.socket) -> Supervisor:
+def _launch(spec: ContainerSpec, facts: LaunchFacts, daemon: socket.socket) -> Supervisor:
     state_fd = os.open(facts.state_dir, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     run_fd = os.open(facts.run_dir, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     readers, writers = _open_pipes(run_fd)
     status, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    unified_fd = fds.pop() if facts.join_unified else None
     plan, program = plan_inside(spec, facts), plan_program(spec)
+    fds, unified_fd = _await_cgroups(daemon)
     pid, pidfd = syscalls.clone3(clone_flags(spec), unified_fd)
     if pid == 0:
         inside.start(plan, program, fds, writers, theirs)
@@ -88,6 +88,15 @@ def _launch(spec: ContainerSpec, facts: LaunchFacts, fds: list[int], daemon: soc
     records.sync_records(state_fd, records.SPEC, records.INIT, "..")
     _open_gate(status, pid, daemon)
     return Supervisor(pidfd, identity, state_fd, readers, listener)
+
+
+def _await_cgroups(daemon: socket.socket) -> tuple[list[int], int | None]:
+    """The daemon makes them, limits in force, while we get ready."""
+    message = channel.receive(daemon)
+    if message is None:
+        raise _LaunchRefused({"kind": "failed", "step": "make its cgroups", "errno": 0, "why": "given up"})
+    unified = message.fds.pop() if message.body["unified"] else None
+    return message.fds, unified
 
 
 def _open_pipes(run_fd: int) -> tuple[list[int], list[int]]:

@@ -43,6 +43,7 @@ def main() -> None:
     sys.meta_path.clear()
     gc.collect()
     gc.freeze()
+    gc.disable()
     signal.signal(signal.SIGCHLD, _reap)
     _serve(requests)
 

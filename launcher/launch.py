@@ -46,12 +46,16 @@ def launch(
     refuse_foreign_cgroup(site, spec.name)
     with contextlib.ExitStack() as undo:
         created_at = _write_intent(site, spec, undo)
-        cgroup = site.hierarchies.create(site.cgroup_of(spec.name))
-        undo.callback(site.hierarchies.remove, cgroup.path)
-        undo.callback(cgroup.close)
-        undo.callback(_kill_rest, cgroup)
-        apply_limits(spec, cgroup, record_limits)
-        identity = _spawn(site, spawner, spec, cgroup)
+        # The supervisor gets ready while we make the cgroups; if we fail, it sees its channel end and leaves.
+        answers = spawner.request({"spec": spec.to_wire(), "facts": site.facts(spec).to_wire()}, [])
+        with answers:
+            cgroup = site.hierarchies.create(site.cgroup_of(spec.name))
+            undo.callback(site.hierarchies.remove, cgroup.path)
+            undo.callback(cgroup.close)
+            undo.callback(_kill_rest, cgroup)
+            apply_limits(spec, cgroup, record_limits)
+            _send_cgroups(answers, cgroup)
+            identity = _await_started(answers, spec.command[0])
         undo.pop_all()
     started = Container(
         spec=spec,
@@ -124,15 +128,18 @@ def entry_fds(cgroup: Cgroup) -> tuple[list[int], int | None]:
     return fds, unified.fd
 
 
-def _spawn(site: Site, spawner: Spawner, spec: ContainerSpec, cgroup: Cgroup) -> dict[str, Any]:
+def _send_cgroups(answers: socket.socket, cgroup: Cgroup) -> None:
     fds, unified = entry_fds(cgroup)
-    request = {"spec": spec.to_wire(), "facts": site.facts(spec, cgroup).to_wire()}
     try:
-        answers = spawner.request(request, [*fds, *([] if unified is None else [unified])])
+        channel.send(
+            answers, {"unified": unified is not None}, [*fds, *([] if unified is None else [unified])]
+        )
+    except OSError:
+        # The supervisor has ended; what it said is still there to be read.
+        return
     finally:
         for fd in fds:
             os.close(fd)
-    return _await_started(answers, spec.command[0])
 
 
 def start_keeper(site: Site, spawner: Spawner, container: Container) -> int:
@@ -141,17 +148,17 @@ def start_keeper(site: Site, spawner: Spawner, container: Container) -> int:
     with held_process(container.pid, container.start_ticks) as pidfd:
         request = {"facts": site.facts(container.spec).to_wire()}
         answers = spawner.request(request, [pidfd])
-    keeper: int = _await_started(answers, container.spec.command[0])["supervisor_pid"]
+    with answers:
+        keeper: int = _await_started(answers, container.spec.command[0])["supervisor_pid"]
     return keeper
 
 
 def _await_started(answers: socket.socket, command: str) -> dict[str, Any]:
-    with answers:
-        answers.settimeout(ANSWER_SEC)
-        try:
-            answer = channel.receive(answers)
-        except TimeoutError:
-            raise LaunchFailed("set up the container", f"no answer within {ANSWER_SEC:g} s") from None
+    answers.settimeout(ANSWER_SEC)
+    try:
+        answer = channel.receive(answers)
+    except TimeoutError:
+        raise LaunchFailed("set up the container", f"no answer within {ANSWER_SEC:g} s") from None
     if answer is None:
         raise LaunchFailed("set up the container", "its supervisor ended without a word")
     if "error" in answer.body:

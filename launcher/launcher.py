@@ -203,15 +203,23 @@ class Launcher:
                 os.close(fd)
 
     def read_log(
-        self, name: str, *, tail: int | None = None, follow: bool = False, since: str | None = None
+        self,
+        name: str,
+        *,
+        tail: int | None = None,
+        follow: bool = False,
+        since: str | None = None,
+        stopped: Callable[[], bool] = lambda: False,
     ) -> Iterator[LogLine]:
-        """Lines on record; with `follow` also those to come, until the container has ended."""
+        """Lines on record; with `follow` also those to come, until the container has ended or `stopped` says so."""
         entry = self._registry.entry(name)
         directory = self._site.state_of(name)
         lines, inode, offset = logfile.read_log(directory, tail, since)
         yield from lines
         if follow:
-            yield from logfile.follow_log(directory, inode, offset, since, entry.ended.wait)
+            yield from logfile.follow_log(
+                directory, inode, offset, since, lambda seconds: entry.ended.wait(seconds) or stopped()
+            )
 
     def close(self) -> None:
         """Containers keep running; the next daemon adopts them. An empty parent cgroup goes."""

@@ -28,7 +28,6 @@ class LaunchFacts:
     masked_files: tuple[str, ...]
     masked_directories: tuple[str, ...]
     read_only_paths: tuple[str, ...]
-    join_unified: bool
 
     @classmethod
     def from_wire(cls, wire: Mapping[str, Any]) -> LaunchFacts:

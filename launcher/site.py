@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from cgroupfs import Cgroup, Hierarchies
+from cgroupfs import Hierarchies
 from launcher import defaults
 from launcher.errors import BadSpec, MissingRoot
 from launcher.plan import LaunchFacts
@@ -73,26 +73,25 @@ class Site:
             raise BadSpec("rootfs", f"{spec.rootfs} is inside cgwarden's own directories")
         return path
 
-    def facts(self, spec: ContainerSpec, cgroup: Cgroup | None = None) -> LaunchFacts:
-        """All that a supervisor must be told; without a cgroup for a dry run."""
+    def facts(self, spec: ContainerSpec) -> LaunchFacts:
+        """All that a supervisor must be told, and all of it is known before anything is made."""
         return LaunchFacts(
             state_dir=self.state_of(spec.name),
             run_dir=self.run_of(spec.name),
             boot_id=self.boot_id,
             cgroup_path=self.cgroup_of(spec.name),
-            cgroup_binds=tuple(self._binds(cgroup)) if cgroup is not None else (),
+            cgroup_binds=tuple(self._binds(spec.name)),
             hidden=tuple(self._hidden(spec.rootfs)),
             masked_files=self.masks.files,
             masked_directories=self.masks.directories,
             read_only_paths=self.masks.read_only,
-            join_unified=cgroup is not None and "unified" in cgroup.dirs,
         )
 
-    def _binds(self, cgroup: Cgroup) -> Iterator[tuple[str, str]]:
+    def _binds(self, name: str) -> Iterator[tuple[str, str]]:
         """(name below /sys/fs/cgroup, host directory); no name where one tree is mounted right there."""
-        for path in sorted(set(cgroup.paths().values())):
-            mounted_at = path.removesuffix(cgroup.path)
-            yield ("" if mounted_at == "/sys/fs/cgroup" else os.path.basename(mounted_at)), path
+        for mounted_at in sorted({place.mounted_at for place in self.hierarchies.places.values()}):
+            below = "" if mounted_at == "/sys/fs/cgroup" else os.path.basename(mounted_at)
+            yield below, mounted_at + self.cgroup_of(name)
 
     def _hidden(self, root: str) -> Iterator[str]:
         prefix = root.rstrip("/") + "/"

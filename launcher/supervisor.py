@@ -6,6 +6,7 @@ the container. The daemon watches it by pidfd and asks it for more over control.
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import select
@@ -67,6 +68,7 @@ class Supervisor:
 
     def watch(self) -> None:
         """Until the first process has ended and its end is on record."""
+        gc.enable()
         # A child's end interrupts poll without ending it (PEP 475): the wake-up byte does.
         os.set_blocking(self.wake_write, False)
         signal.set_wakeup_fd(self.wake_write, warn_on_full_buffer=False)
