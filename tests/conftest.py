@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.leaks import MARK, Scope, read_left, remove_unmounted, wait_for_no_leak
+from tests.leaks import MARK, Scope, detach_mounts, read_left, remove_unmounted, wait_for_no_leak
 
 IN_CI = os.environ.get("CI") == "true"
 _ON_THE_KERNEL = ("kernel", "browser")
@@ -52,10 +52,12 @@ def _fail_instead(report: pytest.TestReport | pytest.CollectReport) -> None:
 
 
 @pytest.fixture(scope="session")
-def leak_scope(tmp_path_factory: pytest.TempPathFactory) -> Scope:
+def leak_scope(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scope]:
     """What the leak check counts; CGWARDEN_LEAKS=all counts the whole machine as CI does."""
     everything = IN_CI or os.environ.get("CGWARDEN_LEAKS") == "all"
-    return Scope(everything=everything, directories={str(tmp_path_factory.getbasetemp())})
+    scope = Scope(everything=everything, directories={str(tmp_path_factory.getbasetemp())})
+    yield scope
+    detach_mounts(scope.directories)
 
 
 @pytest.fixture(autouse=True)

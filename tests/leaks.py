@@ -9,8 +9,9 @@ carry this run's mark in their environment.
 import dataclasses
 import os
 import shutil
+import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -80,6 +81,13 @@ def remove_unmounted(directory: Path) -> None:
     if left := [path for path, _, _ in _mounts() if path.startswith(f"{directory}/")]:
         raise AssertionError(f"{directory} was not removed, since these are still mounted in it: {left}")
     shutil.rmtree(directory)
+
+
+def detach_mounts(directories: Iterable[str]) -> None:
+    """Take off every mount below these: pytest deletes its old directories later, mounts or not."""
+    ours = [path for path, _, _ in _mounts() if any(path.startswith(f"{top}/") for top in directories)]
+    for path in reversed(ours):
+        subprocess.run(["umount", "--lazy", path], check=True)
 
 
 def _poll(look: Callable[[], list[str]]) -> list[str]:

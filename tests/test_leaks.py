@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -52,6 +53,35 @@ def test_a_process_that_outlived_its_parent_is_found_by_its_mark(leak_scope: Sco
 
 def test_what_was_there_before_is_no_leak(leak_scope: Scope) -> None:
     assert leaks.wait_for_no_leak(read_left(leak_scope), leak_scope) == []
+
+
+@pytest.fixture
+def mounted(short_dir: Path) -> Iterator[Path]:
+    """A small file system of its own with a file in it, mounted in a directory of this test."""
+    point = short_dir / "point"
+    point.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "none", point], check=True)
+    (point / "precious").write_text("not ours to delete")
+    yield point
+    leaks.detach_mounts([str(short_dir)])
+
+
+@pytest.mark.kernel
+def test_a_directory_is_never_removed_through_a_mount(short_dir: Path, mounted: Path) -> None:
+    with pytest.raises(AssertionError, match="still mounted"):
+        leaks.remove_unmounted(short_dir)
+
+    assert (mounted / "precious").exists()
+
+
+@pytest.mark.kernel
+def test_detaching_takes_the_mount_off_and_leaves_what_was_in_it_alone(
+    short_dir: Path, mounted: Path
+) -> None:
+    leaks.detach_mounts([str(short_dir)])
+
+    assert not (mounted / "precious").exists()
+    assert mounted.is_dir()
 
 
 def test_on_a_shared_machine_the_cgroups_of_other_runs_do_not_count() -> None:
