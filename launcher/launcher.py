@@ -211,7 +211,7 @@ class Launcher:
         since: str | None = None,
         stopped: Callable[[], bool] = lambda: False,
     ) -> Iterator[LogLine]:
-        """Lines on record; with `follow` also those to come, until the container has ended or `stopped` says so."""
+        """Lines on record; with `follow` also those to come, until the container has ended or `stopped()`."""
         entry = self._registry.entry(name)
         directory = self._site.state_of(name)
         lines, inode, offset = logfile.read_log(directory, tail, since)
