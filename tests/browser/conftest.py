@@ -4,9 +4,10 @@ import tempfile
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Literal
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, StorageState, ViewportSize, sync_playwright
 
 from tests.browser.rig import CHROMIUM, CHROMIUM_ARGS, Daemon, Watched, eventually, free_port
 from tests.leaks import Scope, remove_unmounted
@@ -73,22 +74,45 @@ def browser() -> Iterator[Browser]:
         browser.close()
 
 
+@pytest.fixture(scope="session")
+def second_daemon(make_daemon: Callable[[], Daemon]) -> Daemon:
+    """A daemon without containers, which a test may end."""
+    return make_daemon()
+
+
+@pytest.fixture(scope="session")
+def cookies() -> dict[str, StorageState]:
+    """The log-in of each daemon, by its address: few log-ins a minute are allowed, so all tests share one."""
+    return {}
+
+
 @pytest.fixture
-def open_page(browser: Browser, daemon: Daemon) -> OpenPage:
-    """Open a page of the dashboard, logged in by a one-time link unless told otherwise."""
+def open_page(browser: Browser, daemon: Daemon, cookies: dict[str, StorageState]) -> OpenPage:
+    """Open a page of the dashboard, logged in unless told otherwise."""
+
+    def open_context(width: int, dark: bool, state: StorageState | None) -> BrowserContext:
+        scheme: Literal["dark", "light"] = "dark" if dark else "light"
+        size: ViewportSize = {"width": width, "height": 900}
+        return browser.new_context(viewport=size, color_scheme=scheme, storage_state=state)
+
+    def log_in(at: Daemon) -> StorageState:
+        context = open_context(1280, False, None)
+        page = context.new_page()
+        page.goto(at.login_link())
+        page.wait_for_selector("table.containers, .empty")
+        state = context.storage_state()
+        context.close()
+        return state
 
     def open_page(
         hash: str = "#/", *, width: int = 1280, dark: bool = False, at: Daemon = daemon, login: bool = True
     ) -> Watched:
-        context = browser.new_context(
-            viewport={"width": width, "height": 900}, color_scheme="dark" if dark else "light"
-        )
+        if login and at.address not in cookies:
+            cookies[at.address] = log_in(at)
+        context = open_context(width, dark, cookies[at.address] if login else None)
         watched = Watched(context.new_page())
         watched.start()
-        watched.page.goto(at.login_link() if login else at.address)
-        if login:
-            watched.page.wait_for_selector("table.containers, .empty")
-            watched.page.goto(f"{at.address}{hash}")
+        watched.page.goto(f"{at.address}{hash}")
         return watched
 
     return open_page

@@ -121,7 +121,7 @@ class Daemon:
         return f"{self.address}#code={code}"
 
 
-@dataclass(slots=True)
+@dataclass  # no slots: the event handler is marked on the instance by Playwright
 class Watched:
     """A page and everything in it that should not have happened."""
 

@@ -101,7 +101,12 @@ function Form({ name, onClose }: { name: string; onClose: () => void }) {
             onType={(field, text) => (typed.value = { ...typed.value, [field]: text })}
           />
         )}
-        <Preview ready={ready} plan={plan.value} problem={problem.value} />
+        <Preview
+          ready={ready}
+          flawed={Object.keys(wish.problems).length > 0}
+          plan={plan.value}
+          problem={problem.value}
+        />
         <footer>
           <label class="lease">
             keep{" "}
@@ -155,10 +160,12 @@ function useDryRun(asked: string, ready: boolean, run: (signal: AbortSignal) => 
 
 function Preview({
   ready,
+  flawed,
   plan,
   problem,
 }: {
   ready: boolean;
+  flawed: boolean;
   plan: KernelWrite[] | null;
   problem: Problem | null;
 }) {
@@ -170,7 +177,11 @@ function Preview({
           {problem.hint && <span class="muted"> {problem.hint}</span>}
         </p>
       )}
-      {!problem && !ready && <p class="muted">Change a value to see what would be written to the kernel.</p>}
+      {!problem && !ready && (
+        <p class="muted">
+          {flawed ? "Correct what is marked." : "Change a value to see what would be written to the kernel."}
+        </p>
+      )}
       {!problem && ready && plan === null && <p class="muted">Planning…</p>}
       {!problem &&
         ready &&
