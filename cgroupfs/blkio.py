@@ -144,13 +144,11 @@ class BlkioV1:
         moved, served = values
         if moved is None or served is None:
             return None
-        return IoStat(
-            tuple(
-                DeviceIo(device, read, write, reads, writes, discard)
-                for device, (read, write, discard) in moved.items()
-                for reads, writes, _ in (served.get(device, _NO_OPERATIONS),)
-            )
-        )
+        devices = []
+        for device, (read, write, discard) in moved.items():
+            reads, writes, _ = served.get(device, _NO_OPERATIONS)
+            devices.append(DeviceIo(device, read, write, reads, writes, discard))
+        return IoStat(tuple(devices))
 
     def read_weight(self, dirs: Dirs) -> int | None:
         text = dirs["blkio"].read("blkio.bfq.weight") if "blkio" in dirs else None

@@ -6,7 +6,7 @@ Documentation/admin-guide/cgroup-v2.rst, "CPU"; Documentation/scheduler/sched-bw
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Literal, NamedTuple
 
 from cgroupfs.cpu_limits import Cores, CpuLimits, plan_bandwidth, plan_weight
@@ -30,11 +30,13 @@ class CpuStat(NamedTuple):
     burst_usec: int | None = None
 
 
-def _bandwidth_of_nsec(
-    periods: int, throttled: int, throttled_nsec: int, bursts: int | None, burst_nsec: int | None
-) -> tuple[int | None, ...]:
-    burst_usec = None if burst_nsec is None else burst_nsec // NSEC_PER_USEC
-    return periods, throttled, throttled_nsec // NSEC_PER_USEC, bursts, burst_usec
+def _bandwidth_of_nsec(numbers: Iterable[int | None]) -> tuple[int | None, ...]:
+    periods, throttled, throttled_nsec, bursts, burst_nsec = numbers
+    return periods, throttled, _usec(throttled_nsec), bursts, _usec(burst_nsec)
+
+
+def _usec(nsec: int | None) -> int | None:
+    return None if nsec is None else nsec // NSEC_PER_USEC
 
 
 def make_v1_bandwidth_parser() -> Picker[tuple[int | None, ...]]:
@@ -43,16 +45,16 @@ def make_v1_bandwidth_parser() -> Picker[tuple[int | None, ...]]:
     return Picker("cpu.stat", _bandwidth_of_nsec, keys, optional=keys[3:])
 
 
-def make_usage_parser() -> Picker[tuple[int, int, int]]:
+def make_usage_parser() -> Picker[tuple[int, ...]]:
     """v2 ``cpu.stat`` where the cpu controller is elsewhere: usage, user and system time in microseconds."""
-    return Picker("cpu.stat", lambda *usec: usec, ("usage_usec", "user_usec", "system_usec"))
+    return Picker("cpu.stat", tuple, ("usage_usec", "user_usec", "system_usec"))
 
 
 def make_cpu_stat_parser() -> Picker[CpuStat]:
     """v2 ``cpu.stat``, the bandwidth keys being there only where the cpu controller is enabled."""
     usage = ("usage_usec", "user_usec", "system_usec")
     bandwidth = ("nr_periods", "nr_throttled", "throttled_usec", "nr_bursts", "burst_usec")
-    return Picker("cpu.stat", CpuStat, usage + bandwidth, optional=bandwidth)
+    return Picker("cpu.stat", CpuStat._make, usage + bandwidth, optional=bandwidth)
 
 
 class CpuV1:
@@ -77,7 +79,7 @@ class CpuV1:
         bandwidth = values[0] or (None,) * 5
         if self._unified:
             return None if values[1] is None else CpuStat(*values[1], *bandwidth)
-        usage = [None if nsec is None else nsec // NSEC_PER_USEC for nsec in values[1:]]
+        usage = [_usec(nsec) for nsec in values[1:]]
         return None if usage[0] is None else CpuStat(usage[0], usage[1], usage[2], *bandwidth)
 
     def read_limits(self, dirs: Dirs) -> CpuLimits:

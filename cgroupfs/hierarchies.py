@@ -40,6 +40,7 @@ class Hierarchies:
         self._unmounted = unmounted
         self._readers = choose_readers(places)
         self._mounts = sorted({place.mounted_at for place in places.values()})
+        self._cpuset = places["cpuset"].mounted_at if "cpuset" in places else None
         # Two fds per container: identity and freezing ask these often; the others are opened when needed.
         self._kept = {places[name].mounted_at for name in ("memory", "unified") if name in places}
 
@@ -91,7 +92,8 @@ class Hierarchies:
         made: dict[str, list[tuple[str, ...]]] = {}
         try:
             for mounted_at in self._mounts:
-                tree.make_directory(mounted_at, names, made.setdefault(mounted_at, []))
+                new = made.setdefault(mounted_at, [])
+                tree.make_directory(mounted_at, names, new, seed=mounted_at == self._cpuset)
         except (CgroupError, OSError):
             for mounted_at, new in made.items():
                 tree.unmake(mounted_at, new)

@@ -128,7 +128,8 @@ class HotFiles:
                 statistic.value = statistic.build([file.value for file in statistic.files])
                 any_changed = True
         if any_changed:
-            self._last = HotStats(*(statistic.value for statistic in self._kept))
+            cpu, memory, io, pids, pressure = self._kept
+            self._last = HotStats(cpu.value, memory.value, io.value, pids.value, pressure.value)
         return self._last  # type: ignore[return-value]  # set whenever it was None
 
     def _open(self) -> None:

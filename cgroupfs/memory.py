@@ -83,18 +83,14 @@ _V2_STAT_KEYS: Final = [
 ]
 
 
-def _make_tuple(*numbers: int | None) -> tuple[int | None, ...]:
-    return numbers
-
-
 def make_v1_stat_parser() -> Picker[tuple[int | None, ...]]:
     """v1 ``memory.stat``: the ``total_`` keys, with child groups; swap only with swap accounting."""
-    return Picker("memory.stat", _make_tuple, _V1_STAT_KEYS, optional=["total_swap"], start="total_cache")
+    return Picker("memory.stat", tuple, _V1_STAT_KEYS, optional=["total_swap"], start="total_cache")
 
 
 def make_v2_stat_parser() -> Picker[tuple[int | None, ...]]:
     """v2 ``memory.stat``; the ``kernel`` key came later than the others."""
-    return Picker("memory.stat", _make_tuple, _V2_STAT_KEYS, optional=["kernel"])
+    return Picker("memory.stat", tuple, _V2_STAT_KEYS, optional=["kernel"])
 
 
 def parse_oom_control(text: str) -> MemoryEvents:

@@ -5,6 +5,7 @@ With v1 ``net_cls`` and ``net_prio`` mounted, the marks that they put on packets
 
 from __future__ import annotations
 
+import errno
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -61,7 +62,7 @@ def read_net(pid: int) -> tuple[InterfaceCounters, ...] | None:
     """Counters of the namespace that process `pid` is in; None if the process is gone."""
     try:
         return parse_net_dev(Path(f"/proc/{pid}/net/dev").read_bytes())
-    except (FileNotFoundError, ProcessLookupError, OSError) as e:
+    except OSError as e:
         if _is_gone(e):
             return None
         raise
@@ -69,7 +70,7 @@ def read_net(pid: int) -> tuple[InterfaceCounters, ...] | None:
 
 def _is_gone(e: OSError) -> bool:
     # A process that has exited but was not reaped has no namespace any more: EINVAL.
-    return isinstance(e, FileNotFoundError | ProcessLookupError) or e.errno == 22
+    return e.errno in (errno.ENOENT, errno.ESRCH, errno.EINVAL)
 
 
 @dataclass(slots=True)

@@ -6,6 +6,7 @@ Only the unified tree has it, with or without controllers. Documentation/account
 from __future__ import annotations
 
 import errno
+import functools
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -43,26 +44,32 @@ _SOME: Final = re.compile(b"some" + _AVERAGES)
 _SOME_AND_FULL: Final = re.compile(b"some" + _AVERAGES + b"full" + _AVERAGES)
 
 
+@functools.lru_cache(maxsize=1 << 14)  # there are 10,001 percentages with two decimals, and most are 0.00
+def _parse_percent(text: bytes) -> float:
+    return float(text) / 100
+
+
 def parse_pressure(raw: bytes) -> Psi:
     """A ``*.pressure`` file; percentages become fractions. Before 5.13 cpu has no ``full`` line."""
+    percent = _parse_percent
     match = _SOME_AND_FULL.fullmatch(raw)
     if match is not None:
         s10, s60, s300, some, f10, f60, f300, full = match.groups()
         return Psi(
-            float(s10) / 100,
-            float(s60) / 100,
-            float(s300) / 100,
+            percent(s10),
+            percent(s60),
+            percent(s300),
             int(some),
-            float(f10) / 100,
-            float(f60) / 100,
-            float(f300) / 100,
+            percent(f10),
+            percent(f60),
+            percent(f300),
             int(full),
         )
     match = _SOME.fullmatch(raw)
     if match is None:
         raise ParseError("pressure", repr(raw[:80]))
     s10, s60, s300, some = match.groups()
-    return Psi(float(s10) / 100, float(s60) / 100, float(s300) / 100, int(some), None, None, None, None)
+    return Psi(percent(s10), percent(s60), percent(s300), int(some), None, None, None, None)
 
 
 class Pressure:
@@ -74,7 +81,8 @@ class Pressure:
         )
 
     def build(self, values: Sequence[Any]) -> PressureStat | None:
-        return None if all(value is None for value in values) else PressureStat(*values)
+        cpu, memory, io = values
+        return None if cpu is memory is io is None else PressureStat(cpu, memory, io)
 
 
 def read_host_pressure(root: str = "/") -> PressureStat:

@@ -5,7 +5,7 @@ A statistic names its `Source` files, each with a parser of bytes, and builds it
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from operator import itemgetter
 from typing import Any, Generic, NamedTuple, Protocol, TypeAlias, TypeVar
 
@@ -78,12 +78,12 @@ class Picker(Generic[T]):
     def __init__(
         self,
         what: str,
-        make: Callable[..., T],
+        make: Callable[[Iterable[Any]], T],
         keys: Sequence[str],
         optional: Sequence[str] = (),
         start: str = "",
     ) -> None:
-        """`make` gets one argument per key, in order, None for an `optional` key that the kernel lacks.
+        """`make` gets the numbers in the order of `keys`, None for an `optional` one that the kernel lacks.
 
         `start`: the key from which on all wanted keys stand, so that the part before it need not be split.
         """
@@ -91,22 +91,22 @@ class Picker(Generic[T]):
         self._make = make
         self._keys = tuple(key.encode() for key in keys)
         self._optional = {key.encode() for key in optional}
-        self._start = f"\n{start} ".encode()
+        self._start = f"\n{start} ".encode() if start else None
         self._layout: _Layout | None = None
 
     def __call__(self, raw: bytes) -> T:
-        words = raw[raw.find(self._start) + 1 :].split()
+        words = (raw if self._start is None else raw[raw.find(self._start) + 1 :]).split()
         layout = self._layout
         try:
             if layout is None or layout.pick_keys(words) != layout.present:
                 return self._learn_and_pick(words, raw)
             numbers = map(int, layout.pick_numbers(words))
             if layout.places is None:
-                return self._make(*numbers)
+                return self._make(numbers)
             found = tuple(numbers)
         except (IndexError, ValueError):
             return self._learn_and_pick(words, raw)
-        return self._make(*(None if place is None else found[place] for place in layout.places))
+        return self._make([None if place is None else found[place] for place in layout.places])
 
     def _learn_and_pick(self, words: list[bytes], raw: bytes) -> T:
         """The slow way: find every key, and remember where it stood."""
@@ -123,7 +123,7 @@ class Picker(Generic[T]):
                 itemgetter(*(at[key] + 1 for key in present)),
                 None if all_there else tuple(present.index(k) if k in at else None for k in self._keys),
             )
-        return self._make(*(numbers.get(key) for key in self._keys))
+        return self._make([numbers.get(key) for key in self._keys])
 
 
 def _parse_word(word: bytes, what: str) -> int:

@@ -38,8 +38,10 @@ def open_directory(mounted_at: str, names: Iterable[str], *, keep: bool = True) 
     return ControlDir.open("/".join((mounted_at.rstrip("/"), *names)), keep=keep)
 
 
-def make_directory(mounted_at: str, names: tuple[str, ...], made: list[tuple[str, ...]]) -> None:
-    """``mkdir -p`` in one hierarchy, new cpusets seeded; `made` gets what was new, outermost first."""
+def make_directory(
+    mounted_at: str, names: tuple[str, ...], made: list[tuple[str, ...]], *, seed: bool
+) -> None:
+    """``mkdir -p`` in one hierarchy, with new cpusets seeded; `made` gets what was new, outermost first."""
     with contextlib.ExitStack() as opened:
         parent = ControlDir.open(mounted_at)
         opened.callback(parent.close)
@@ -48,7 +50,8 @@ def make_directory(mounted_at: str, names: tuple[str, ...], made: list[tuple[str
                 made.append(names[:depth])
             child = parent.open_child(name)
             opened.callback(child.close)
-            seed_cpuset(child, parent)
+            if seed:
+                seed_cpuset(child, parent)
             parent = child
 
 
