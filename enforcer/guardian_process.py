@@ -69,10 +69,12 @@ class Holder:
         return min((lease.steps[0][0] for lease, _ in self._held.values()), default=None)
 
     def end_due(self, now_ns: int) -> None:
-        """Do every step whose time has come."""
+        """Do every step whose time has come; let go of cgroups that are gone, whatever their deadline."""
         for lease, cgroup in list(self._held.values()):
             if lease.steps[0][0] <= now_ns:
                 self._end(lease, cgroup, now_ns)
+            elif not cgroup.alive():
+                self.forget(lease.key)
 
     def _end(self, lease: Lease, cgroup: Cgroup, now_ns: int) -> None:
         wanted = lease.steps[0][1]

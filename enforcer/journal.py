@@ -91,6 +91,8 @@ class Journal:
 
     def close(self) -> None:
         """Finish what was submitted and close the file."""
+        if not self._thread.is_alive():
+            return
         self._jobs.put(None)
         self._thread.join()
         with self._reading:

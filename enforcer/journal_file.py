@@ -83,6 +83,9 @@ def _open(path: str) -> sqlite3.Connection:
     connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
     try:
         _prepare(connection, path)
+    except (ValueError, TypeError) as e:  # even the schema may hold bytes that are no text any more
+        connection.close()
+        raise Damaged(str(e)) from e
     except (sqlite3.Error, Damaged, NewerJournal):
         connection.close()
         raise
@@ -154,11 +157,13 @@ def link(before: str, body: bytes) -> str:
 
 def _check_values(connection: sqlite3.Connection) -> None:
     """Read what recovery will read: a value that is no JSON must be found now, not amid a restore."""
-    columns = (("intent", "baseline, before, wanted"), ("claim", "wanted"), ("baseline", "value"))
-    for table, names in columns:
-        for row in connection.execute(f"SELECT {names} FROM {table}"):
-            try:
-                for value in row:
-                    json.loads(value)
-            except (TypeError, ValueError) as e:
-                raise Damaged(f"{table} holds a value that is not JSON") from e
+    for table, names in (("intent", "baseline, before, wanted"), ("claim", "wanted"), ("baseline", "value")):
+        rows = connection.execute(f"SELECT {names} FROM {table}").fetchall()
+        inodes = connection.execute(f"SELECT * , ino FROM {table}").fetchall()
+        try:
+            for value in (value for row in rows for value in row):
+                json.loads(value)
+        except (TypeError, ValueError) as e:
+            raise Damaged(f"{table} holds a value that is not JSON") from e
+        if any(not isinstance(row[-1], int) for row in inodes):
+            raise Damaged(f"{table} holds an inode that is not a number")

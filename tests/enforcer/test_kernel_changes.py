@@ -1,0 +1,248 @@
+"""Limits and freezes of real cgroups: what the kernel shows, what the journal says, who owns what."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from cgroupfs import UNLIMITED, CgroupGone
+from enforcer import BadWish, BelowUsage, Forbidden, JournalFull, OwnerConflict, TargetGone
+from enforcer.failpoints import Failpoints
+from launcher.errors import NotRunning
+from tests.enforcer.conftest import Rig, wait_for
+from tests.enforcer.texts import MIB
+
+pytestmark = pytest.mark.kernel
+
+HOLD_64M = "held = bytearray(64 << 20)\nfor page in range(0, len(held), 4096): held[page] = 1\nprint('ready', flush=True)\n"
+HOLDING = (sys.executable, "-S", "-c", f"{HOLD_64M}__import__('time').sleep(100)")
+
+
+def test_a_limit_is_set_owned_and_journaled(rig: Rig) -> None:
+    web = rig.box()
+
+    outcome = rig.enforcer.set_limits(
+        "web", {"memory_max_bytes": 64 * MIB, "cpu_max_cores": 0.5, "pids_max": 50}, reason="small"
+    )
+
+    limits = web.read_limits()
+    assert (limits.memory_max_bytes, limits.cpu_max_cores, limits.pids_max) == (64 * MIB, 0.5, 50)
+    assert (outcome.changed, outcome.status) == (True, "applied")
+    assert all(write.read_back == write.value for write in outcome.writes)
+    assert rig.enforcer.limits("web")["pids_max"] == {
+        "value": 50,
+        "owner": "operator",
+        "baseline": "max",
+        "expires_at": None,
+    }
+    record = rig.enforcer.decision(str(outcome.decision))
+    assert (record["outcome"], record["reason"], record["owner"]) == ("applied", "small", "operator")
+    assert rig.told() == [("limit.change", "web")]
+
+
+def test_what_is_so_already_changes_nothing(rig: Rig) -> None:
+    rig.box()
+    wish = {"memory_max_bytes": 64 * MIB + 1, "cpu_max_cores": 1 / 3}
+    first = rig.enforcer.set_limits("web", wish, reason="once")
+
+    second = rig.enforcer.set_limits("web", wish, reason="twice")
+
+    assert (second.changed, second.status, second.decision, list(second.writes)) == (False, "unchanged", None, [])
+    assert second.revision == first.revision
+    assert len(rig.enforcer.decisions("web")) == 1
+
+
+def test_a_dry_run_lists_the_writes_and_does_none(rig: Rig) -> None:
+    web = rig.box()
+
+    outcome = rig.enforcer.set_limits("web", {"pids_max": 96}, reason="", dry_run=True)
+
+    assert (outcome.changed, outcome.status, outcome.decision) == (True, "planned", None)
+    assert [(write.file, write.before, write.value, write.read_back) for write in outcome.writes] == [
+        ("pids.max", "max", "96", None)
+    ]
+    assert web.read_limits().pids_max is UNLIMITED
+    assert rig.enforcer.decisions() == []
+    assert rig.enforcer.limits("web")["pids_max"]["owner"] is None
+
+
+@pytest.mark.parametrize(
+    ("wish", "field"),
+    [
+        ({}, "limits"),
+        ({"memory_max_bytes": -1}, "memory_max_bytes"),
+        ({"cpu_max_cores": float("nan")}, "cpu_max_cores"),
+        ({"pids_max": 10, "memory_max": 5}, "memory_max"),
+    ],
+)
+def test_a_wish_that_no_kernel_could_take_changes_nothing(rig: Rig, wish: dict[str, object], field: str) -> None:
+    web = rig.box()
+
+    with pytest.raises(BadWish) as refused:
+        rig.enforcer.set_limits("web", wish, reason="")
+
+    assert refused.value.field == field
+    assert web.read_limits().pids_max is UNLIMITED
+    assert rig.enforcer.decisions() == []
+
+
+def test_a_limit_below_usage_needs_force_and_then_nothing_dies(rig: Rig) -> None:
+    web = rig.box(command=HOLDING)
+    wait_for(lambda: (web.hot(keep=False).read().memory or (0,))[0] > 64 * MIB)
+
+    with pytest.raises(BelowUsage) as refused:
+        rig.enforcer.set_limits("web", {"memory_max_bytes": 32 * MIB}, reason="")
+
+    assert refused.value.usage > 64 * MIB
+    assert web.read_limits().memory_max_bytes is UNLIMITED
+    assert len(web.procs()) == 1
+
+
+def test_people_take_over_from_policies_and_not_the_other_way_round(rig: Rig) -> None:
+    rig.box()
+    rig.enforcer.set_limits("web", {"pids_max": 50}, owner="policy:p", reason="", lease_sec=60)
+    rig.enforcer.set_limits("web", {"pids_max": 70}, reason="")
+
+    with pytest.raises(OwnerConflict, match="pids_max is held by operator; use force to take it over"):
+        rig.enforcer.set_limits("web", {"pids_max": 60}, owner="policy:p", reason="", lease_sec=60)
+
+    assert rig.enforcer.limits("web")["pids_max"]["owner"] == "operator"
+
+
+def test_a_field_that_is_given_back_has_its_baseline_again(rig: Rig) -> None:
+    web = rig.box()
+    rig.enforcer.set_limits("web", {"pids_max": 50}, reason="")
+
+    assert rig.enforcer.release("web", ["pids_max"]).changed
+    assert not rig.enforcer.release("web", ["pids_max"]).changed
+    assert web.read_limits().pids_max is UNLIMITED
+    assert rig.enforcer.limits("web")["pids_max"]["owner"] is None
+
+
+def test_limits_of_a_launch_belong_to_the_spec(rig: Rig) -> None:
+    web = rig.box()
+    web.apply(web.plan_limits({"pids_max": 50}))
+    rig.enforcer.record_spec_limits("web", {"pids_max": 50}, None, "intent")
+    rig.enforcer.record_spec_limits("web", {"pids_max": 50}, [], "applied")
+
+    assert rig.enforcer.limits("web")["pids_max"]["owner"] == "spec"
+    rig.enforcer.set_limits("web", {"pids_max": 70}, reason="")
+    rig.enforcer.release("web", ["pids_max"])
+
+    assert web.read_limits().pids_max == 50
+    assert [record["owner"] for record in rig.enforcer.decisions("web")] == ["spec", "spec", "operator", "operator"]
+
+
+def test_freezing_what_is_frozen_succeeds_and_changes_nothing(rig: Rig) -> None:
+    web = rig.box()
+
+    first = rig.enforcer.freeze("web", reason="look")
+    second = rig.enforcer.freeze("web", reason="look")
+
+    assert (first.changed, first.state, first.holders) == (True, "frozen", ("operator",))
+    assert (second.changed, second.state, second.decision) == (False, "frozen", None)
+    assert web.read_freezer() == "frozen"
+
+
+def test_a_thaw_lets_go_of_ones_own_hold_alone(rig: Rig) -> None:
+    web = rig.box()
+    rig.enforcer.freeze("web", reason="look")
+    rig.enforcer.freeze("web", owner="policy:p", reason="full", lease_sec=60)
+
+    mine = rig.enforcer.thaw("web")
+
+    assert (mine.changed, mine.state, mine.holders) == (False, "frozen", ("policy:p",))
+    assert (rig.enforcer.thaw("web").holders, web.read_freezer()) == (("policy:p",), "frozen")
+    forced = rig.enforcer.thaw("web", force=True)
+    assert (forced.changed, forced.state, forced.holders) == (True, "thawed", ())
+    assert web.read_freezer() == "thawed"
+    assert not rig.enforcer.thaw("web").changed
+
+
+def test_a_namesake_is_never_written(rig: Rig) -> None:
+    web = rig.box()
+    rig.enforcer.set_limits("web", {"pids_max": 50}, reason="", lease_sec=60)
+    web.kill()
+    rig.hierarchies.remove(web.path)
+    reborn = rig.hierarchies.create(web.path)
+
+    with pytest.raises((TargetGone, CgroupGone)):
+        rig.enforcer.set_limits("web", {"pids_max": 60}, reason="")
+
+    assert reborn.read_limits().pids_max is UNLIMITED
+    reborn.close()
+
+
+def test_an_ended_container_has_no_limits(rig: Rig) -> None:
+    rig.find = lambda name: SimpleNamespace(name=name, cgroup=None)
+
+    with pytest.raises(NotRunning):
+        rig.enforcer.limits("gone")
+
+
+def test_the_daemons_own_cgroup_is_never_changed(rig: Rig) -> None:
+    names = {"root": "/", "climber": "/a/../..", "nobody": ""}
+    boxes = {name: SimpleNamespace(name=name, cgroup=SimpleNamespace(path=path)) for name, path in names.items()}
+    rig.find = boxes.__getitem__
+
+    for name in names:
+        with pytest.raises(Forbidden):
+            rig.enforcer.freeze(name, reason="")
+
+
+def test_without_a_journal_nothing_is_written_to_the_kernel(rig: Rig) -> None:
+    web = rig.box()
+    rig.stop()
+    rig.enforcer, rig.guardian = rig.start(Failpoints({"journal.before": ("enospc", 2)}))
+
+    with pytest.raises(JournalFull, match="no limit was changed"):
+        rig.enforcer.set_limits("web", {"pids_max": 50}, reason="")
+
+    assert web.read_limits().pids_max is UNLIMITED
+    assert rig.enforcer.set_limits("web", {"pids_max": 50}, reason="").changed
+
+
+def test_claims_and_holders_are_known_after_a_restart(rig: Rig) -> None:
+    web = rig.box()
+    rig.enforcer.set_limits("web", {"pids_max": 50}, reason="")
+    rig.enforcer.freeze("web", reason="look")
+    rig.events.clear()
+
+    rig.restart()
+
+    assert rig.enforcer.limits("web")["pids_max"]["owner"] == "operator"
+    assert rig.enforcer.holders("web") == ("operator",)
+    assert web.read_freezer() == "frozen"
+    assert rig.told() == [("container.freeze", "web")]
+    assert rig.enforcer.thaw("web").changed
+
+
+def test_a_removed_container_is_forgotten(rig: Rig) -> None:
+    rig.box()
+    rig.enforcer.set_limits("web", {"pids_max": 50}, reason="", lease_sec=60)
+
+    rig.enforcer.forget("web")
+
+    assert rig.enforcer.limits("web")["pids_max"]["owner"] is None
+    rig.restart()
+    assert rig.guardian.held == []
+
+
+def test_a_damaged_journal_is_told_and_leases_are_still_known(rig: Rig) -> None:
+    rig.box()
+    rig.enforcer.set_limits("web", {"pids_max": 50}, reason="", lease_sec=60)
+    rig.stop()
+    Path(rig.directory / "journal.db").write_bytes(b"rubbish" * 1000)
+    rig.events.clear()
+
+    rig.enforcer, rig.guardian = rig.start()
+
+    assert "set aside as" in rig.events[0].reason
+    told = rig.enforcer.limits("web")["pids_max"]
+    assert (told["value"], told["owner"], told["baseline"]) == (50, "lease", "max")
+    assert told["expires_at"] is not None
+
+
