@@ -17,6 +17,7 @@ PERIODS_USEC: Final = (1_000, 1_000_000)
 SHARES: Final = (2, 262_144)
 DEFAULT_SHARES: Final = 1024
 LONGEST_BURST_USEC: Final = 1 << 43
+FLOAT_ERROR: Final = 1e-6  # 0.29 cores of 100000 us are 28999.999999999996
 
 Cores = float | Literal[Unlimited.UNLIMITED]
 
@@ -33,7 +34,8 @@ class CpuLimits:
 
 
 def _quota_usec(cores: Cores, period_usec: int) -> int:
-    return -1 if cores is UNLIMITED else round(cores * period_usec)
+    """Rounded down: rounded up, it could be above that of a parent with as many cores, which is refused."""
+    return -1 if cores is UNLIMITED else int(cores * period_usec + FLOAT_ERROR)
 
 
 def _wanted_cores(wanted: Wanted, now: CpuLimits, period_usec: int, possible_cpus: int) -> Cores:
@@ -44,7 +46,7 @@ def _wanted_cores(wanted: Wanted, now: CpuLimits, period_usec: int, possible_cpu
         cores = check_number("cpu_max_cores", value, 0, float("inf"))
     else:
         cores = check_number("cpu_max_cores", value, 0, possible_cpus)
-    if round(cores * period_usec) < SHORTEST_QUOTA_USEC:
+    if _quota_usec(cores, period_usec) < SHORTEST_QUOTA_USEC:
         least = SHORTEST_QUOTA_USEC / period_usec
         raise BadLimit(
             "cpu_max_cores", f"{cores:g} is below {least:g}, the least in a period of {period_usec} us"

@@ -170,7 +170,8 @@ class ControlDir:
             raise CgroupGone(self.path) from e
         except OSError as e:
             code = e.errno or 0
-            raise Refused(f"{self.path}/{name}", "mkdir", "", code, os.strerror(code)) from e
+            why = explain("mkdir", name, code, self._number)
+            raise Refused(f"{self.path}/{name}", "mkdir", "", code, why) from e
         return True
 
     def remove_child(self, name: str) -> bool:

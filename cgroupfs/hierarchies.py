@@ -141,8 +141,10 @@ def _measure(directory: ControlDir) -> float:
 
 
 def _read_offered(mounted_at: str) -> str | None:
-    with contextlib.closing(ControlDir.open(mounted_at)) as directory:
+    # A mount that mountinfo lists and that cannot be reached, being covered by another, offers nothing.
+    with contextlib.suppress(CgroupGone), contextlib.closing(ControlDir.open(mounted_at)) as directory:
         return directory.read("cgroup.controllers")
+    return None
 
 
 def _read_unmounted(base: Path, places: Mapping[str, Place]) -> tuple[str, ...]:

@@ -57,6 +57,13 @@ _REASONS: Final[tuple[tuple[str, int, str], ...]] = (
         errno.EINVAL,
         "the rule is malformed, or child groups exist while all devices are allowed or denied",
     ),
+    ("mkdir", errno.ENAMETOOLONG, "the name is longer than 255 bytes"),
+    (
+        "mkdir",
+        errno.ENOSPC,
+        "the kernel has no number left for another cgroup; remove some, dying ones count too",
+    ),
+    ("mkdir", errno.EAGAIN, "the parent's cgroup.max.descendants or cgroup.max.depth is reached"),
     ("freezer.state", errno.EINVAL, "the state is THAWED or FROZEN"),
 )
 

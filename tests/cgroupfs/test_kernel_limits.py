@@ -279,3 +279,12 @@ def test_a_device_plan_that_fails_leaves_the_old_rules(hierarchies: Hierarchies,
 
     assert caught.value.errno == errno.EPERM
     assert child.read_all()["devices"] == {"allowed": ["c 1:3 rwm"]}
+
+
+def test_devices_can_be_denied_right_after_a_child_group_went(hierarchies: Hierarchies, real: Cgroup) -> None:
+    hierarchies.create(f"{real.path}/child")
+    hierarchies.remove(f"{real.path}/child")
+
+    real.apply(real.plan_devices([DeviceRule(True, "c", 1, 3, "rwm")]))
+
+    assert real.read_all()["devices"] == {"allowed": ["c 1:3 rwm"]}

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
+
 import pytest
 
-from cgroupfs import NotOffered, Write, Written
+from cgroupfs import ControlDir, HalfApplied, NotOffered, Refused, Write, Written
 from cgroupfs.devices import plan_restore
 from cgroupfs.plan import apply, read_value
 from tests.cgroupfs.conftest import Tree
@@ -48,3 +50,22 @@ def test_the_rules_of_an_open_and_of_a_closed_list_are_restored_differently() ->
         ("devices.allow", "b *:* m"),
     ]
     assert plan_restore("") == [("devices.deny", "a")]
+
+
+class OneWay(ControlDir):
+    """A directory that takes every value but the one it had."""
+
+    def write(self, name: str, value: str) -> None:
+        if value == "max":
+            raise Refused(self.path, name, value, errno.EINVAL, "not back to that")
+        super().write(name, value)
+
+
+def test_what_could_not_be_put_back_is_said(tree: Tree) -> None:
+    pids = tree.make({"pids": {"pids.max": "max\n"}})["pids"]
+    dirs = {"pids": OneWay(pids.path, pids.inode, pids.device)}
+
+    with pytest.raises(
+        HalfApplied, match=r"pids\.none here; and .* not all could be put back.*not back to that"
+    ):
+        apply(dirs, [Write("pids", "pids.max", "5"), Write("pids", "pids.none", "5")])
