@@ -9,11 +9,12 @@ import time
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from cgroupfs import Cgroup, CgroupError, CgroupGone
 from monitor.sample import ContainerSource, Observation, SweepCost, Watched
 from monitor.tracked import Tracked
+from monitor.walker import Walker
 
 WARM_TICKS: Final = 5  # network and freezer
 SLOW_TICKS: Final = 10  # peaks, failures, NUMA; a multiple of the warm round
@@ -22,11 +23,22 @@ FILES_EACH: Final = 10  # the most that a container's hot files need
 SHARE_FOR_HOT: Final = 0.7  # of all descriptors; the rest is for cgroup directories, sockets, logs
 LEAST_FDS: Final = 64
 
+GONE: Final = "cgroup_gone"
+
 
 def default_max_fds() -> int:
     """How many descriptors the hot files may keep, by this process's limit."""
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     return max(LEAST_FDS, int(soft * SHARE_FOR_HOT))
+
+
+class Round(NamedTuple):
+    """What every visit of one sweep needs to know."""
+
+    tick: int
+    taken_at: float
+    wall_time: float
+    refresh: Collection[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,27 +68,28 @@ class Sweep:
         self._serial = 0
         self._errors: Counter[str] = Counter()
         self._gone: list[Observation] = []
+        self._round = Round(0, 0.0, 0.0, ())
+        self._walker: Walker[Tracked, list[str]] = Walker()
 
     def run(self, tick: int, taken_at: float, wall_time: float, refresh: Collection[str] = ()) -> Swept:
         """One sweep; limits and slow numbers of the containers in `refresh` are read as well."""
         wall, cpu = time.perf_counter(), time.thread_time()
         self._errors, self._gone = Counter(), []
+        self._round = Round(tick, taken_at, wall_time, refresh)
+        for returned in self._walker.take_returned():
+            if returned is not self._tracked.get(returned.watched.name):
+                returned.close()
         self._follow_source()
-        for name, tracked in tuple(self._tracked.items()):
-            turn = tick + tracked.serial
-            try:
-                if turn % WARM_TICKS == 0 or tracked.sample is None or name in refresh:
-                    self._read_rounds(tracked, turn, taken_at, name in refresh)
-                tracked.read(taken_at, wall_time)
-            except CgroupGone as error:
-                self._errors[reason_of(error)] += 1
-                self._drop(name, gone=True)
-            except (CgroupError, OSError) as error:
-                self._errors[reason_of(error)] += 1
-                tracked.stale = True
+        walk = self._walker.walk(self._tracked.values(), self._visit)
+        for tracked, reasons in walk.results:
+            self._note(tracked, reasons)
+        for tracked in (*self._walker.stuck, *walk.pending):
+            tracked.stale = True
+            self._errors["timeout"] += 1
         observed = {name: seen for name, tracked in self._tracked.items() if (seen := tracked.observe())}
         unkept = sum(not tracked.kept for tracked in self._tracked.values())
-        spent_wall, spent_cpu = time.perf_counter() - wall, time.thread_time() - cpu
+        spent_wall = time.perf_counter() - wall
+        spent_cpu = time.thread_time() - cpu + walk.cpu_sec
         cost = SweepCost(spent_wall, spent_cpu, self._kept_fds, unkept, dict(self._errors))
         return Swept(observed, tuple(self._gone), cost)
 
@@ -84,8 +97,27 @@ class Sweep:
         """Let go of all descriptors."""
         for name in tuple(self._tracked):
             self._drop(name, gone=False)
+        self._walker.close()
 
-    def _read_rounds(self, tracked: Tracked, turn: int, taken_at: float, refresh: bool) -> None:
+    def _visit(self, tracked: Tracked) -> list[str] | None:
+        """Read one container, in the walker's thread; None, or what went wrong.
+
+        As words: an exception that is kept would keep its frames, and with them the files of what is gone.
+        """
+        now = self._round
+        turn = now.tick + tracked.serial
+        refresh = tracked.watched.name in now.refresh
+        reasons = []
+        try:
+            if turn % WARM_TICKS == 0 or tracked.sample is None or refresh:
+                reasons = self._read_rounds(tracked, turn, now.taken_at, refresh)
+            tracked.read(now.taken_at, now.wall_time)
+        except (CgroupError, OSError) as error:
+            tracked.stale = True
+            reasons.append(reason_of(error))
+        return reasons or None
+
+    def _read_rounds(self, tracked: Tracked, turn: int, taken_at: float, refresh: bool) -> list[str]:
         """What is read now and then; a failure here must not hide the numbers of the hot round."""
         cold = turn % COLD_TICKS == 0 or refresh
         try:
@@ -96,7 +128,13 @@ class Sweep:
         except CgroupGone:
             raise
         except (CgroupError, OSError) as error:
-            self._errors[reason_of(error)] += 1
+            return [reason_of(error)]
+        return []
+
+    def _note(self, tracked: Tracked, reasons: list[str]) -> None:
+        self._errors.update(reasons)
+        if GONE in reasons:
+            self._drop(tracked.watched.name, gone=True)
 
     def _follow_source(self) -> None:
         """Let go of what is no longer listed, keep the files of those that now fit, take up what is new."""
@@ -167,7 +205,8 @@ class Sweep:
     def _drop(self, name: str, *, gone: bool) -> None:
         tracked = self._tracked.pop(name)
         self._kept_fds -= tracked.fds
-        tracked.close()
+        if tracked not in self._walker.stuck:  # else when it has returned: a thread is using the files
+            tracked.close()
         if not gone:
             return
         self._removed[name] = tracked.cgroup
@@ -176,7 +215,7 @@ class Sweep:
 
 
 def reason_of(error: CgroupError | OSError) -> str:
-    """A short fixed word for a counter: ``parse_error``, ``enodev``, ..."""
+    """A short fixed word for a counter: ``parse_error``, ``cgroup_gone``, ``emfile``, ..."""
     if isinstance(error, OSError):
         return errno.errorcode.get(error.errno or 0, "os_error").lower()
     return re.sub(r"(?<!^)(?=[A-Z])", "_", type(error).__name__).lower()

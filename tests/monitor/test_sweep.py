@@ -250,3 +250,62 @@ def test_when_others_have_used_up_the_descriptors_files_are_read_one_by_one(
 
     assert swept.cost.errors == {"emfile": 1}
     assert (swept.cost.unkept, list(swept.containers)) == (1, ["web"])
+
+
+def test_a_file_that_blocks_costs_its_own_container_alone(tree: Tree, source: Source) -> None:
+    source.listed = (tree.add("hung"), tree.add("good"))
+    blocking = tree.root / "cg/hung/memory.oom_control"
+    with sweeping(source) as sweep:
+        run(sweep, 0)
+        tree.write("hung", "cpuacct.usage", "6000000\n")  # it works, so its slow numbers are of interest
+        run(sweep, 1)
+        blocking.unlink()
+        os.mkfifo(blocking)  # opening it waits for a writer
+        hung = run(sweep, 2, refresh=("hung",))
+        still = run(sweep, 3)
+        release(blocking)
+        blocking.unlink()
+        tree.write("hung", "memory.oom_control", "oom_kill_disable 0\nunder_oom 0\noom_kill 3\n")
+        tree.write("hung", "cpuacct.usage", "9000000\n")
+        healed = wait_until_healthy(sweep, "hung")
+
+    for swept in (hung, still):
+        assert swept.cost.errors == {"timeout": 1}
+        assert swept.containers["hung"].stale
+        assert swept.containers["hung"].sample.taken_at == 101.0
+        assert not swept.containers["good"].stale
+    assert healed.containers["hung"].sample.taken_at > 103.0
+
+
+def test_a_container_that_goes_while_it_hangs_leaves_nothing_open(tree: Tree, source: Source) -> None:
+    source.listed = (tree.add("hung"), tree.add("good"))
+    blocking = tree.root / "cg/hung/memory.oom_control"
+    with sweeping(source) as sweep:
+        run(sweep, 0)
+        tree.write("hung", "cpuacct.usage", "6000000\n")
+        half = run(sweep, 1).cost.open_files // 2
+        before = count_fds()
+        blocking.unlink()
+        os.mkfifo(blocking)
+        run(sweep, 2, refresh=("hung",))
+        source.listed = source.listed[1:]
+        without = run(sweep, 3)
+        release(blocking)
+        wait_until_healthy(sweep, "good")
+
+        assert without.cost.open_files == half
+        assert count_fds() <= before - half
+
+
+def release(fifo: Path) -> None:
+    """End the wait of whoever opens it; an error if nobody does."""
+    os.close(os.open(fifo, os.O_WRONLY | os.O_NONBLOCK))
+
+
+def wait_until_healthy(sweep: Sweep, name: str) -> Swept:
+    """Sweeps until nothing hangs any more."""
+    for tick in range(4, 10_000):
+        swept = run(sweep, tick)
+        if "timeout" not in swept.cost.errors:
+            return swept
+    raise AssertionError(f"{name} hangs for ever")
