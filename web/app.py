@@ -70,9 +70,19 @@ def create_app(services: Services, *, ui: Dashboard | None = None, cadvisor_name
 
     Raises RouteWithoutScope if a route does not say who may call it, here or, for additions, at start-up.
     """
+    app = make_routes()
+    app.state.services = services
+    app.state.threads = Threads()
+    app.state.streams = Streams(services, app.state.threads)
+    app.state.metrics = Metrics(services, app.state.streams, cadvisor_names=cadvisor_names)
+    app.state.dashboard = ui or Dashboard()
+    return app
+
+
+def make_routes() -> Application:
+    """The application without anything behind it: enough for its OpenAPI document."""
     app = Application(
         title="cgwarden",
-        version=str(services.info.get("version", "0")),
         lifespan=_lifespan,
         docs_url=None,  # these load from a CDN
         redoc_url=None,
@@ -81,11 +91,6 @@ def create_app(services: Services, *, ui: Dashboard | None = None, cadvisor_name
         generate_unique_id_function=_operation_id,
         dependencies=[Depends(refuse_unknown_query)],
     )
-    app.state.services = services
-    app.state.threads = Threads()
-    app.state.streams = Streams(services, app.state.threads)
-    app.state.metrics = Metrics(services, app.state.streams, cadvisor_names=cadvisor_names)
-    app.state.dashboard = ui or Dashboard()
     _include_routes(app)
     add_handlers(app)
     require_scopes(app)

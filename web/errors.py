@@ -19,6 +19,7 @@ from web.problems import INTERNAL, INVALID, TIMEOUT, Kind, Problem, answer, at, 
 _LOG: Final = logging.getLogger("cgwarden.web")
 
 _UNKNOWN: Final = Kind("unknown-container", 404, "There is no such container", "`cgwarden ps` lists them")
+_UNKNOWN_DECISION: Final = Kind("unknown-decision", 404, "There is no such decision")
 _GONE: Final = Kind("unknown-container", 404, "The container has ended")
 _NAME_TAKEN: Final = Kind(
     "name-taken", 409, "The name is taken", "remove that container, or choose another name"
@@ -64,6 +65,7 @@ KINDS: Final[dict[type[Exception], Kind]] = {
     launching.ContainerFrozen: _FROZEN,
     launching.SupervisorLost: _LOST,
     launching.StopTimeout: TIMEOUT,
+    launching.LaunchFailed: _LAUNCH_FAILED,
     launching.LauncherError: _LAUNCH_FAILED,
     cgroupfs.CgroupGone: _GONE,
     cgroupfs.NotOffered: _NOT_OFFERED,
@@ -72,6 +74,7 @@ KINDS: Final[dict[type[Exception], Kind]] = {
     cgroupfs.BadLimit: INVALID,
     cgroupfs.CgroupError: INTERNAL,
     enforcing.UnknownTarget: _UNKNOWN,
+    enforcing.UnknownDecision: _UNKNOWN_DECISION,
     enforcing.BadWish: INVALID,
     enforcing.OwnerConflict: _OWNER,
     enforcing.BelowUsage: _BELOW,

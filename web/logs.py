@@ -1,5 +1,6 @@
 """What a container wrote: as text, or as JSON lines with time and stream; `follow` goes on until it ends."""
 
+import threading
 from typing import Annotated, Final, Literal
 
 from fastapi import APIRouter, Query, Request
@@ -29,13 +30,14 @@ async def read_logs(
     format: Annotated[Literal["text", "jsonl"], Query()] = "text",
 ) -> Response:
     """Standard output and standard error. `text` is what was written, byte for byte."""
-    services, threads = parts_of(request)
+    services, _ = parts_of(request)
     services.launcher.get(name)
-    lines = await threads.read(services.launcher.read_log, name, tail=tail, follow=follow, since=since)
+    gone = threading.Event()
+    lines = services.launcher.read_log(name, tail=tail, follow=follow, since=since, stopped=gone.is_set)
     encode_line, media = (
         (line_as_json, "application/jsonl") if format == "jsonl" else (line_as_text, "text/plain")
     )
-    return flowing(request, lines, encode_line, media, at_once=1 if follow else _LINES_AT_ONCE)
+    return flowing(request, lines, encode_line, media, at_once=1 if follow else _LINES_AT_ONCE, stop=gone.set)
 
 
 def line_as_json(line: LogLine) -> bytes:

@@ -58,6 +58,7 @@ def _write_sweeps(page: Page, totals: Totals, snapshot: Snapshot | None) -> None
 
 def _write_events(page: Page, counts: Counts) -> None:
     page.family("cgwarden_events_total", "counter", "Events by type and actor.", _events(counts))
+    page.family("cgwarden_limit_changes_total", "counter", "Limits changed, by actor.", _changes(counts))
     page.family("cgwarden_policy_actions_total", "counter", "What policies did.", _actions(counts))
     page.gauge("cgwarden_event_id", "Id of the newest event.", counts.last_event_id or None)
 
@@ -68,6 +69,13 @@ def _events(counts: Counts) -> Iterator[tuple[str, int]]:
         totals[kind, actor] = totals.get((kind, actor), 0) + count
     for (kind, actor), count in sorted(totals.items()):
         yield label_text(actor=actor, type=kind), count
+
+
+def _changes(counts: Counts) -> Iterator[tuple[str, int]]:
+    for labels, count in _events(counts):
+        actor, _, kind = labels.partition(",")
+        if kind == 'type="limit.change"':
+            yield actor, count
 
 
 def _actions(counts: Counts) -> Iterator[tuple[str, int]]:

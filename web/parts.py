@@ -50,7 +50,13 @@ class LauncherPart(Protocol):
     ) -> ExecPart: ...
 
     def read_log(
-        self, name: str, *, tail: int | None = None, follow: bool = False, since: str | None = None
+        self,
+        name: str,
+        *,
+        tail: int | None = None,
+        follow: bool = False,
+        since: str | None = None,
+        stopped: Callable[[], bool] = ...,
     ) -> Iterator[LogLine]: ...
 
 

@@ -84,7 +84,7 @@ class Streams:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._clients: set[Client] = set()
         self._tick: int | None = None
-        self._frames: dict[str, bytes] = {}
+        self.frames: dict[str, bytes] = {}  # of the last sweep, by topic
         self.closing = asyncio.Event()
 
     @property
@@ -156,15 +156,15 @@ class Streams:
         if snapshot is None:
             return
         if snapshot.tick != self._tick:
-            self._tick, self._frames = snapshot.tick, {}
+            self._tick, self.frames = snapshot.tick, {}
         behind = [client for client in behind if client.tick != snapshot.tick]
-        missing = {topic for client in behind for topic in client.topics} - {"events", *self._frames}
+        missing = {topic for client in behind for topic in client.topics} - {"events", *self.frames}
         if missing:
-            self._frames |= await self._threads.read(self._render, snapshot, sorted(missing))
+            self.frames |= await self._threads.read(self._render, snapshot, sorted(missing))
         for client in behind:
             client.tick = snapshot.tick
-            for topic in sorted(client.topics & self._frames.keys()):
-                client.put(self._frames[topic])
+            for topic in sorted(client.topics & self.frames.keys()):
+                client.put(self.frames[topic])
 
     def _render(self, snapshot: Snapshot, topics: Iterable[str]) -> dict[str, bytes]:
         return {topic: self._frame(snapshot, topic) for topic in topics}

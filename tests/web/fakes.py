@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
@@ -92,6 +92,7 @@ class FakeLauncher:
         self.cgroups: dict[str, FakeCgroup] = {}
         self.ended: dict[str, threading.Event] = {}
         self.lines: list[LogLine] = []
+        self.followed = 0
         self.sessions: list[FakeExec] = []
         self.signals: list[tuple[str, int]] = []
 
@@ -169,11 +170,18 @@ class FakeLauncher:
         return self.sessions[-1]
 
     def read_log(
-        self, name: str, *, tail: int | None = None, follow: bool = False, since: str | None = None
+        self,
+        name: str,
+        *,
+        tail: int | None = None,
+        follow: bool = False,
+        since: str | None = None,
+        stopped: Callable[[], bool] = lambda: False,
     ) -> Iterator[LogLine]:
         yield from self.lines if tail is None else self.lines[len(self.lines) - tail :]
-        if follow:
-            self.ended[name].wait(30)
+        while follow and not stopped() and not self.ended[name].wait(0.01):
+            pass
+        self.followed += follow
 
 
 @dataclass

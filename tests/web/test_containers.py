@@ -273,6 +273,17 @@ def test_following_ends_when_the_container_does(rig: Rig) -> None:
         assert (received + read_all(connection)).endswith(b"0\r\n\r\n")
 
 
+def test_a_follower_who_hangs_up_leaves_no_thread_behind(rig: Rig) -> None:
+    rig.launcher.add("web")
+    rig.launcher.lines = [LogLine("t", "stdout", False, b"hello")]
+    with rig.connect() as connection:
+        connection.sendall(f"GET {CONTAINER}/logs?follow=true HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+        while b"hello" not in connection.recv(9999):
+            pass
+
+    wait_until(lambda: rig.launcher.followed == 1)
+
+
 def test_exec_streams_output_and_then_the_exit_code(rig: Rig) -> None:
     rig.launcher.add("web")
 
