@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from cgroupfs import freezer
+from cgroupfs.cpu import CpuStat
 from cgroupfs.errors import CgroupGone
 from cgroupfs.limits import to_wire
+from cgroupfs.memory import MemoryStat
 from cgroupfs.net import InterfaceCounters, read_marks, read_namespace, read_net
+from cgroupfs.pids import PidsStat
 from cgroupfs.statistic import read_statistic
 
 if TYPE_CHECKING:
     from cgroupfs.cgroup import Cgroup
+
+Fields: TypeAlias = CpuStat | MemoryStat | PidsStat
 
 
 def read_everything(cgroup: Cgroup) -> dict[str, object]:
@@ -28,42 +33,43 @@ def read_everything(cgroup: Cgroup) -> dict[str, object]:
         "inode": cgroup.inode,
         "paths": cgroup.paths(),
         "procs": procs,
-        "cpu": _stat(read_statistic(readers.cpu, dirs)) | _limits(limits, "cpu_"),
+        "cpu": _fields(read_statistic(readers.cpu, dirs), CpuStat) | _limits(limits, "cpu_"),
         "memory": _read_memory(cgroup) | _limits(limits, "memory_"),
-        "blkio": _read_blkio(cgroup) | {"weight": limits["blkio_weight"], "io_max": limits["io_max"]},
+        "blkio": _read_blkio(cgroup) | _limits(limits, "blkio_") | _limits(limits, "io_"),
         "devices": _read_devices(cgroup),
         "net": _read_net(cgroup, procs),
-        "numa": _limits(limits, "cpuset_", keep_prefix=True)
-        | {"bytes": None if slow.numa is None else {str(k): v._asdict() for k, v in slow.numa.items()}},
+        "numa": _limits(limits, "cpuset_")
+        | {"bytes": None if slow.numa is None else {str(n): b._asdict() for n, b in slow.numa.items()}},
         "freezer": {
             "state": slow.freezer,
             "populated": slow.populated,
             "frozen_usec": freezer.read_frozen_usec(dirs),
         },
-        "pids": _stat(read_statistic(readers.pids, dirs))
-        | {"peak": slow.pids_peak, "limit_hits": slow.pids_limit_hits, "max": limits["pids_max"]},
+        "pids": _fields(read_statistic(readers.pids, dirs), PidsStat)
+        | {"peak": slow.pids_peak, "limit_hits": slow.pids_limit_hits, "pids_max": limits["pids_max"]},
         "pressure": None
         if pressure is None
-        else {k: _stat(v) or None for k, v in pressure._asdict().items()},
+        else {name: None if psi is None else psi._asdict() for name, psi in pressure._asdict().items()},
         "hugetlb": None
         if slow.hugetlb is None
-        else {k: to_wire(v._asdict()) for k, v in slow.hugetlb.items()},
+        else {size: to_wire(stat._asdict()) for size, stat in slow.hugetlb.items()},
     }
 
 
-def _stat(stat: object) -> dict[str, object]:
-    return dict(stat._asdict()) if hasattr(stat, "_asdict") else {}
+def _fields(stat: Fields | None, kind: type[Fields]) -> dict[str, object]:
+    """A statistic's fields; all null where it is not offered."""
+    return dict.fromkeys(kind._fields) if stat is None else dict(stat._asdict())
 
 
-def _limits(limits: Mapping[str, object], prefix: str, *, keep_prefix: bool = False) -> dict[str, object]:
-    cut = 0 if keep_prefix else len(prefix)
-    return {name[cut:]: value for name, value in limits.items() if name.startswith(prefix)}
+def _limits(limits: Mapping[str, object], prefix: str) -> dict[str, object]:
+    """Limits keep their full names: `burst_usec` is time, `cpu_burst_usec` a limit."""
+    return {name: value for name, value in limits.items() if name.startswith(prefix)}
 
 
 def _read_memory(cgroup: Cgroup) -> dict[str, object]:
     stat = read_statistic(cgroup.readers.memory, cgroup.dirs)
     events = cgroup.readers.memory.read_events(cgroup.dirs)
-    fields = _stat(stat) | events._asdict()
+    fields = _fields(stat, MemoryStat) | events._asdict() | {"working_set_bytes": None}
     if stat is not None:
         fields |= {"working_set_bytes": stat.working_set_bytes}
         fields |= {"kernel_bytes": cgroup.readers.memory.read_kernel_bytes(cgroup.dirs)}

@@ -250,10 +250,13 @@ def test_everything_is_one_json_document_with_a_key_per_area(
     areas = {"cpu", "memory", "blkio", "devices", "net", "numa", "freezer", "pids", "pressure", "hugetlb"}
     assert areas <= set(document)
     assert document["procs"] == [process.pid]
-    assert document["pids"]["max"] == 50
+    assert document["pids"]["pids_max"] == 50
     assert document["pids"]["current"] == 1
-    assert document["memory"]["max_bytes"] == "max"
-    assert document["memory"]["high_bytes"] is None
+    assert document["memory"]["memory_max_bytes"] == "max"
+    assert document["memory"]["memory_high_bytes"] is None
+    assert document["memory"]["usage_bytes"] >= 0
+    assert document["cpu"]["cpu_max_cores"] == "max"
+    assert document["blkio"]["io_max"] == {}
     assert document["cpu"]["periods"] == 0
     assert document["net"]["shared"] is True
     assert document["numa"]["cpuset_mems"]
@@ -266,7 +269,7 @@ def test_the_table_says_not_offered_and_never_zero_for_it(
     assert main([real.path]) == 0
 
     out = capsys.readouterr().out
-    assert "high_bytes" in out
+    assert "memory_high_bytes" in out
     assert "not offered" in out
 
 

@@ -69,7 +69,9 @@ def test_a_controller_that_is_not_mounted_has_no_limits_and_no_numbers(root: Pat
     assert (limits.io_max, limits.blkio_weight, limits.cpuset_cpus) == (None, None, None)
     assert limits != Limits()
     assert cgroup.hot(keep=False).read().io is None
-    assert cgroup.read_all()["devices"] == {"allowed": None}
+    document = cgroup.read_all()
+    assert document["devices"] == {"allowed": None}
+    assert document["blkio"] == {"devices": None, "blkio_weight": None, "io_max": None}
 
 
 def test_a_mount_that_cannot_be_reached_offers_nothing(root: Path) -> None:
