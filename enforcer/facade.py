@@ -68,7 +68,7 @@ class Enforcer:
                 actor_name="cgwarden",
                 reason=f"the journal was damaged and is set aside as {self._journal.set_aside}",
             )
-        return recover(self._desk)
+        return recover(self._desk, self._ends)
 
     def on_snapshot(self, snapshot: Snapshot) -> list[DecisionRecord]:
         """Decide and act on one sweep; called by one thread."""

@@ -16,8 +16,7 @@ import sys
 
 from cgroupfs import Cgroup, CgroupGone, Hierarchies
 from enforcer.clocks import NSEC_PER_SEC, boottime_ns
-from enforcer.fields import to_wire
-from enforcer.lease import DRIFT, GONE, RETRY, CgroupField, Lease, compare_and_set
+from enforcer.lease import DRIFT, GONE, RETRY, CgroupField, Lease, compare_and_set, report_of
 
 PROTOCOL = 1
 # CLOCK_BOOTTIME goes on while the host sleeps, poll's clock does not: look at least this often.
@@ -79,7 +78,7 @@ class Holder:
     def _end(self, lease: Lease, cgroup: Cgroup, now_ns: int) -> None:
         wanted = lease.steps[0][1]
         result, why = compare_and_set(CgroupField(cgroup, lease.field), lease.field, lease.expect, wanted)
-        self._report(lease, wanted, result, why, now_ns)
+        self.reports = [*self.reports[-MAX_REPORTS:], report_of(lease, wanted, result, why, now_ns)]
         if result == RETRY:
             self._held[lease.key] = (lease.postponed(now_ns), cgroup)
             return
@@ -88,21 +87,6 @@ class Holder:
             self.forget(lease.key)
         else:
             self._held[lease.key] = (rest, cgroup)
-
-    def _report(self, lease: Lease, wanted: object, result: str, why: str, now_ns: int) -> None:
-        report = {
-            "op": "ended",
-            "key": lease.key,
-            "path": lease.path,
-            "inode": lease.inode,
-            "field": lease.field,
-            "before": to_wire(lease.expect),
-            "wanted": to_wire(wanted),
-            "result": result,
-            "why": why,
-            "at_ns": now_ns,
-        }
-        self.reports = [*self.reports[-MAX_REPORTS:], report]
 
 
 class Server:

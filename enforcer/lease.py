@@ -125,3 +125,19 @@ def compare_and_set(access: FieldAccess, field: str, expect: object, wanted: obj
     except CgroupError as e:
         return RETRY, str(e)
     return RESTORED, ""
+
+
+def report_of(lease: Lease, wanted: object, result: str, why: str, now_ns: int) -> dict[str, object]:
+    """What became of a lease's step, as the daemon hears it."""
+    return {
+        "op": "ended",
+        "key": lease.key,
+        "path": lease.path,
+        "inode": lease.inode,
+        "field": lease.field,
+        "before": to_wire(lease.expect),
+        "wanted": to_wire(wanted),
+        "result": result,
+        "why": why,
+        "at_ns": now_ns,
+    }

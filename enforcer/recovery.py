@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import replace
 
 from cgroupfs import Cgroup, CgroupError, CgroupGone
 from enforcer.claims import OPERATOR_PRIORITY, Claim, FieldClaims
@@ -15,15 +16,18 @@ from enforcer.clocks import boottime_ns
 from enforcer.desk import Desk, read_field
 from enforcer.errors import GuardianLost
 from enforcer.fields import FREEZER, FROZEN, THAWED, same_value
+from enforcer.lease import RETRY, RETRY_NS, CgroupField, compare_and_set, report_of
+from enforcer.lease_ends import LeaseEnds
 from enforcer.ledger import EVERYBODY, LETS_GO, Intent, Place, Recorded
 from enforcer.outcomes import WriteRecord
 from enforcer.records import fact_body
+from enforcer.transaction import lease_of
 
 ORPHAN = "lease"
 APPLIED, ABANDONED, GONE, FAILED = "applied", "abandoned", "gone", "failed"
 
 
-def recover(desk: Desk) -> dict[int, str]:
+def recover(desk: Desk, ends: LeaseEnds) -> dict[int, str]:
     """Take over claims, resolve intents left `committed`; returns decision number -> outcome."""
     desk.ledger.void_older_boots()
     _adopt_claims(desk)
@@ -32,7 +36,7 @@ def recover(desk: Desk) -> dict[int, str]:
         groups[intent.decision].append(intent)
     outcomes = {decision: _resolve(desk, decision, intents) for decision, intents in groups.items()}
     _adopt_orphans(desk)
-    _hand_leases_over(desk)
+    _hand_leases_over(desk, ends)
     _tell_frozen(desk)
     return outcomes
 
@@ -135,7 +139,7 @@ def _adopt_orphans(desk: Desk) -> None:
             desk.book.put(place, FieldClaims(after, (claim,)))
 
 
-def _hand_leases_over(desk: Desk) -> None:
+def _hand_leases_over(desk: Desk, ends: LeaseEnds) -> None:
     """The guardian may be a new one, or the old one with steps that no claim wants any more."""
     now_ns = boottime_ns()
     for place, claims in desk.book.places():
@@ -143,27 +147,34 @@ def _hand_leases_over(desk: Desk) -> None:
         if not ended and not claims.timeline(now_ns):
             continue
         try:
-            _end_now(desk, place, claims) if ended else desk.transactions.rearm(place, claims)
+            if ended:
+                _end_now(desk, ends, place, claims)
+            desk.transactions.rearm(place, desk.book.get(place))
         except (GuardianLost, CgroupError) as e:
             desk.tell("limit.drift", place.name, "guardian", str(e), None, None, None)
 
 
-def _end_now(desk: Desk, place: Place, claims: FieldClaims) -> None:
-    """A lease that ended while we were away; the guardian may have done its work, or died as well."""
+def _end_now(desk: Desk, ends: LeaseEnds, place: Place, claims: FieldClaims) -> None:
+    """End a lease that ran out while we were away, the way the guardian does, if it has not done so."""
     now_ns = boottime_ns()
-    left = claims.live(now_ns)
-    soon = FieldClaims(claims.baseline, tuple(_ending(claim, now_ns) for claim in claims.claims))
-    if left.claims == claims.claims:
+    cgroup = _same_cgroup(desk, place.path, place.ino)
+    if cgroup is None:
+        desk.book.put(place, None)
         return
-    desk.book.put(place, soon)
-    desk.transactions.rearm(place, soon)
+    expect, wanted = claims.value(0), claims.value(now_ns)
+    result, why = compare_and_set(CgroupField(cgroup, place.field), place.field, expect, wanted)
+    cgroup.close()
+    if result == RETRY:
+        desk.book.put(
+            place, FieldClaims(claims.baseline, tuple(_ending(claim, now_ns) for claim in claims.claims))
+        )
+        return
+    ends.on_ended(report_of(lease_of(place, claims, 0), wanted, result, why, now_ns))
 
 
 def _ending(claim: Claim, now_ns: int) -> Claim:
-    """A claim that is over, for the guardian to end in a moment: one path, compare-and-set included."""
-    if claim.live(now_ns):
-        return claim
-    return Claim(claim.owner, claim.priority, claim.wanted, now_ns + 200_000_000, claim.decision, claim.since)
+    """A claim that is over but cannot be ended yet, for the guardian to try until it can."""
+    return claim if claim.live(now_ns) else replace(claim, deadline_ns=now_ns + RETRY_NS)
 
 
 def _tell_frozen(desk: Desk) -> None:

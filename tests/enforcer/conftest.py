@@ -78,6 +78,7 @@ class Rig:
         for pid in self._guardians:
             with contextlib.suppress(ChildProcessError):
                 wait_for(lambda pid=pid: os.waitpid(pid, os.WNOHANG)[0] == pid)  # type: ignore[misc]
+        wait_for(lambda: not (self.directory / "guardian.sock").exists())
 
     def stop(self) -> None:
         for enforcer, guardian in self._open:
@@ -98,7 +99,9 @@ class Rig:
         fds = ",".join(map(str, entries))
         self._processes.append(
             subprocess.Popen(
-                [sys.executable, "-S", "-c", script, fds, *command], pass_fds=entries, stdout=subprocess.DEVNULL
+                [sys.executable, "-S", "-c", script, fds, *command],
+                pass_fds=entries,
+                stdout=subprocess.DEVNULL,
             )
         )
         for fd in entries:
@@ -109,7 +112,13 @@ class Rig:
 
     def _emit(self, type: str, **facts: object) -> None:
         self.events.append(
-            Event(type, facts.get("container"), str(facts.get("reason")), facts.get("before"), facts.get("after"))
+            Event(
+                type,
+                facts.get("container"),
+                str(facts.get("reason")),
+                facts.get("before"),
+                facts.get("after"),
+            )
         )
 
     def told(self) -> list[tuple[str, object]]:

@@ -14,17 +14,30 @@ from enforcer import PolicyError, load_policies
 from enforcer.document import parse_documents
 from tests.enforcer.texts import document
 
-GOOD = "when: {signal: memory.usedRatio, above: 90%}\ndo: [{freeze: {for: 5s}}]"
-SCALE = "when: {signal: memory.usedRatio, above: 90%}\ndo: [{scale: {field: memory.max, by: 125%, ceiling: 4Gi}}]"
+FULL = "when: {signal: memory.usedRatio, above: 90%}"
+GOOD = f"{FULL}\ndo: [{{freeze: {{for: 5s}}}}]"
+SCALE = (
+    "when: {signal: memory.usedRatio, above: 90%}\ndo: [{scale: {field: memory.max, by: 125%, ceiling: 4Gi}}]"
+)
+BUSY_NODE = "when: {signal: cpu.usedRatio, of: node, above: 65%}"
 CASES = [
     (
         "when: {signal: memory.usedRatio, above: 90%, for: 10}\ndo: [{freeze: {for: 5s}}]",
         'b.yaml:5:53: spec.when.for: "10" has no unit (did you mean "10s"?)',
     ),
     (f"{GOOD}\nmdoe: enforce", 'b.yaml:7:3: spec.mdoe: unknown key (did you mean "mode"?)'),
-    (f"{GOOD}\nmode: enforce\nmode: observe", 'b.yaml:8:3: spec.mode: the key "mode" is already there in line 7'),
-    (f"{GOOD}\nmode: on", 'b.yaml:7:9: "on" is true/false to older YAML readers: put it in quotes or use true/false'),
-    (f"{GOOD}\nmode: propose", 'b.yaml:7:9: spec.mode: "propose" is not supported yet (modes: observe, enforce)'),
+    (
+        f"{GOOD}\nmode: enforce\nmode: observe",
+        'b.yaml:8:3: spec.mode: the key "mode" is already there in line 7',
+    ),
+    (
+        f"{GOOD}\nmode: on",
+        'b.yaml:7:9: "on" is true/false to older YAML readers: put it in quotes or use true/false',
+    ),
+    (
+        f"{GOOD}\nmode: propose",
+        'b.yaml:7:9: spec.mode: "propose" is not supported yet (modes: observe, enforce)',
+    ),
     (
         f"{GOOD}\nmode: enfroce",
         'b.yaml:7:9: spec.mode: "enfroce" is not one of observe, enforce (did you mean "enforce"?)',
@@ -35,8 +48,14 @@ CASES = [
     (f"{GOOD}\nlease: 25h", "b.yaml:7:10: spec.lease: 90000s is not between 1s and 86400s"),
     (f"{GOOD}\nexpect: {{}}", "b.yaml:7:3: spec.expect: not supported yet"),
     (f"{GOOD}\ncooldown: {{damper: {{}}}}", "b.yaml:7:14: spec.cooldown.damper: not supported yet"),
-    (f"{GOOD}\nbudget: 1.5", 'b.yaml:7:11: "1.5" is a floating-point number: write a quantity with a unit, such as "25%"'),
-    (f"{GOOD}\ntargets: {{classes: [batch]}}", 'b.yaml:7:23: spec.targets.classes[0]: "batch" is no class (known: guaranteed, burstable, besteffort)'),
+    (
+        f"{GOOD}\nbudget: 1.5",
+        'b.yaml:7:11: "1.5" is a floating-point number: write a quantity with a unit, such as "25%"',
+    ),
+    (
+        f"{GOOD}\ntargets: {{classes: [batch]}}",
+        'b.yaml:7:23: spec.targets.classes[0]: "batch" is no class (known: guaranteed, burstable, besteffort)',
+    ),
     (
         "when: {signal: memory.usdRatio, above: 90%}\ndo: [{freeze: {for: 5s}}]",
         'b.yaml:5:18: spec.when.signal: unknown signal "memory.usdRatio" (did you mean "memory.usedRatio"?)',
@@ -86,11 +105,11 @@ CASES = [
         'b.yaml:6:16: spec.do[0].scale: an action that raises a limit needs a "ceiling"',
     ),
     (
-        "when: {signal: cpu.usedRatio, of: node, above: 65%}\ndo: [{control: {field: cpu.quota, law: senpai}}]",
+        f"{BUSY_NODE}\ndo: [{{control: {{field: cpu.quota, law: senpai}}}}]",
         'b.yaml:6:42: spec.do[0].control.law: the law "senpai" is not supported yet',
     ),
     (
-        "when: {signal: cpu.usedRatio, of: node, above: 65%}\ndo: [{control: {field: cpu.quota, law: suppress}}]",
+        f"{BUSY_NODE}\ndo: [{{control: {{field: cpu.quota, law: suppress}}}}]",
         'b.yaml:6:18: spec.do[0].control: the law suppress shares out the node: it needs "scope: node"',
     ),
     ("do: [{freeze: {for: 5s}}]", 'b.yaml:5:3: spec: the key "when" is missing'),
@@ -98,7 +117,8 @@ CASES = [
     (f"{GOOD}\nlabels: &a [*a]", "b.yaml:7:11: anchors and aliases are not accepted: write the value out"),
     (
         f"{GOOD}\nlabels: !!python/object:os.system {{}}",
-        "b.yaml:7:11: the tag tag:yaml.org,2002:python/object:os.system is not accepted: policies are plain data",
+        "b.yaml:7:11: the tag tag:yaml.org,2002:python/object:os.system is not accepted: "
+        "policies are plain data",
     ),
     (
         f"{SCALE}\ntests: [{{name: t, series: {{web: {{memory.usedRatio: 50% x3}}}}, "
@@ -121,7 +141,9 @@ def error_of(text: str, directory: Path) -> str:
     return str(refused.value)
 
 
-@pytest.mark.parametrize(("spec", "message"), CASES, ids=[message.split(": ", 1)[1][:40] for _, message in CASES])
+@pytest.mark.parametrize(
+    ("spec", "message"), CASES, ids=[message.split(": ", 1)[1][:40] for _, message in CASES]
+)
 def test_a_mistake_is_told_with_its_place_and_a_suggestion(spec: str, message: str, tmp_path: Path) -> None:
     assert error_of(document(spec), tmp_path) == message
 
@@ -142,7 +164,10 @@ def test_two_policies_of_one_name_are_refused(tmp_path: Path) -> None:
 
 
 def test_a_file_that_is_far_too_long_is_refused_unread(tmp_path: Path) -> None:
-    assert error_of("# " + "x" * 10_000_000, tmp_path) == "b.yaml: is larger than 256 KiB, more than any policy needs"
+    assert (
+        error_of("# " + "x" * 10_000_000, tmp_path)
+        == "b.yaml: is larger than 256 KiB, more than any policy needs"
+    )
 
 
 def test_bytes_that_are_no_text_are_refused(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
 import pytest
 
@@ -25,7 +26,7 @@ def play(views: Iterable[View], wanted: PolicySet) -> Timeline:
     return done
 
 
-def filled(ratio: float | None, **more: object) -> View:
+def filled(ratio: float | None, **more: Any) -> View:
     fields: Mapping[str, object] = {"memory_max_bytes": GIB}
     return view(container(signals={"memory.usedRatio": ratio}, fields=fields, **more))
 
@@ -120,7 +121,10 @@ def test_only_matching_containers_that_are_old_enough_are_touched() -> None:
     ((_, decision),) = play([many], spec)
 
     assert decision.target == "old"
-    assert [candidate["rejected"] for candidate in decision.candidates] == ["minAge 0s < 30s", "minAge 29s < 30s"]
+    assert [candidate["rejected"] for candidate in decision.candidates] == [
+        "minAge 0s < 30s",
+        "minAge 29s < 30s",
+    ]
 
 
 def test_a_person_overrules_every_policy() -> None:
@@ -182,7 +186,7 @@ def test_without_a_memory_limit_nothing_is_approached() -> None:
     assert play(endless, policies(FREEZE)) == []
 
 
-def busy(used: float, quota: object, others: float = 1.0, system: float = 0.2, **more: object) -> View:
+def busy(used: float, quota: object, others: float = 1.0, system: float = 0.2, **more: Any) -> View:
     node = {"cpu.usedRatio": used, "cpu.capacity": 4.0, "cpu.systemCores": system}
     job = container("job", {"cpu.cores": 2.0}, {"cpu_max_cores": quota}, **more)
     return view(job, container("db", {"cpu.cores": others}, {}, klass="guaranteed"), node=node)
@@ -284,11 +288,16 @@ Check = Callable[[float], bool]
     ("when", "true_for"),
     [
         ("all: [{signal: memory.usedRatio, above: 50%}, {signal: pids.count, above: 5}]", [(0.6, 6)]),
-        ("any: [{signal: memory.usedRatio, above: 50%}, {signal: pids.count, above: 5}]", [(0.6, None), (None, 6)]),
+        (
+            "any: [{signal: memory.usedRatio, above: 50%}, {signal: pids.count, above: 5}]",
+            [(0.6, None), (None, 6)],
+        ),
         ("all: [{signal: memory.usedRatio, above: 50%}, {not: {signal: pids.count, above: 5}}]", [(0.6, 5)]),
     ],
 )
-def test_conditions_combine_in_three_values(when: str, true_for: list[tuple[float | None, float | None]]) -> None:
+def test_conditions_combine_in_three_values(
+    when: str, true_for: list[tuple[float | None, float | None]]
+) -> None:
     spec = policies(f"when: {{{when}}}\ndo: [{{freeze: {{for: 5s}}}}]")
     values = [(ratio, pids) for ratio in (0.4, 0.6, None) for pids in (5, 6, None)]
 

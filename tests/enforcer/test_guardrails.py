@@ -33,7 +33,9 @@ def wish(field: str, value: object, before: object = GIB, spec: str = HEADROOM) 
 FREEZE_WEB = wish("freezer", "frozen", "thawed", FREEZE)
 
 
-def railed(decision: Decision, scene: Scene = CALM, tally: Tally | None = None, rails: GuardRails = RAILS) -> Railed:
+def railed(
+    decision: Decision, scene: Scene = CALM, tally: Tally | None = None, rails: GuardRails = RAILS
+) -> Railed:
     return check(decision, scene, tally or Tally(), rails, 1000.0)
 
 
@@ -80,7 +82,10 @@ def test_an_old_sample_is_refused_and_a_hard_action_needs_a_younger_one() -> Non
 
     assert said(railed(wish("memory_max_bytes", 1280 * MIB), older))["age"] == "pass"
     assert said(railed(FREEZE_WEB, older))["age"] == "refuse"
-    assert said(railed(wish("memory_max_bytes", 1280 * MIB), replace(CALM, sample_age_sec=4.0)))["age"] == "refuse"
+    assert (
+        said(railed(wish("memory_max_bytes", 1280 * MIB), replace(CALM, sample_age_sec=4.0)))["age"]
+        == "refuse"
+    )
 
 
 def test_a_protected_container_may_only_be_given_more() -> None:

@@ -17,7 +17,9 @@ from enforcer.ledger import Intent, Ledger, Place
 from enforcer.records import fact_body
 
 PLACE = Place("web", "/cgwarden/web", 7, "memory_max_bytes")
-INTENT = Intent("web", "/cgwarden/web", 7, "memory_max_bytes", "operator", 2000, UNLIMITED, UNLIMITED, 64, None)
+INTENT = Intent(
+    "web", "/cgwarden/web", 7, "memory_max_bytes", "operator", 2000, UNLIMITED, UNLIMITED, 64, None
+)
 CLAIMS = FieldClaims(UNLIMITED, (Claim("operator", 2000, 64, None, "d-000001", 1.5),))
 Open = Callable[..., Journal]
 

@@ -17,8 +17,8 @@ from tests.enforcer.texts import MIB
 
 pytestmark = pytest.mark.kernel
 
-HOLD_64M = "held = bytearray(64 << 20)\nfor page in range(0, len(held), 4096): held[page] = 1\nprint('ready', flush=True)\n"
-HOLDING = (sys.executable, "-S", "-c", f"{HOLD_64M}__import__('time').sleep(100)")
+HOLD_64M = "import time; held = bytearray(b'1') * (64 << 20); time.sleep(100)"
+HOLDING = (sys.executable, "-S", "-c", HOLD_64M)
 
 
 def test_a_limit_is_set_owned_and_journaled(rig: Rig) -> None:
@@ -50,7 +50,12 @@ def test_what_is_so_already_changes_nothing(rig: Rig) -> None:
 
     second = rig.enforcer.set_limits("web", wish, reason="twice")
 
-    assert (second.changed, second.status, second.decision, list(second.writes)) == (False, "unchanged", None, [])
+    assert (second.changed, second.status, second.decision, list(second.writes)) == (
+        False,
+        "unchanged",
+        None,
+        [],
+    )
     assert second.revision == first.revision
     assert len(rig.enforcer.decisions("web")) == 1
 
@@ -78,7 +83,9 @@ def test_a_dry_run_lists_the_writes_and_does_none(rig: Rig) -> None:
         ({"pids_max": 10, "memory_max": 5}, "memory_max"),
     ],
 )
-def test_a_wish_that_no_kernel_could_take_changes_nothing(rig: Rig, wish: dict[str, object], field: str) -> None:
+def test_a_wish_that_no_kernel_could_take_changes_nothing(
+    rig: Rig, wish: dict[str, object], field: str
+) -> None:
     web = rig.box()
 
     with pytest.raises(BadWish) as refused:
@@ -133,7 +140,12 @@ def test_limits_of_a_launch_belong_to_the_spec(rig: Rig) -> None:
     rig.enforcer.release("web", ["pids_max"])
 
     assert web.read_limits().pids_max == 50
-    assert [record["owner"] for record in rig.enforcer.decisions("web")] == ["spec", "spec", "operator", "operator"]
+    assert [record["owner"] for record in rig.enforcer.decisions("web")] == [
+        "spec",
+        "spec",
+        "operator",
+        "operator",
+    ]
 
 
 def test_freezing_what_is_frozen_succeeds_and_changes_nothing(rig: Rig) -> None:
@@ -185,7 +197,9 @@ def test_an_ended_container_has_no_limits(rig: Rig) -> None:
 
 def test_the_daemons_own_cgroup_is_never_changed(rig: Rig) -> None:
     names = {"root": "/", "climber": "/a/../..", "nobody": ""}
-    boxes = {name: SimpleNamespace(name=name, cgroup=SimpleNamespace(path=path)) for name, path in names.items()}
+    boxes = {
+        name: SimpleNamespace(name=name, cgroup=SimpleNamespace(path=path)) for name, path in names.items()
+    }
     rig.find = boxes.__getitem__
 
     for name in names:
@@ -244,5 +258,3 @@ def test_a_damaged_journal_is_told_and_leases_are_still_known(rig: Rig) -> None:
     told = rig.enforcer.limits("web")["pids_max"]
     assert (told["value"], told["owner"], told["baseline"]) == (50, "lease", "max")
     assert told["expires_at"] is not None
-
-

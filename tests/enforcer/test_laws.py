@@ -58,4 +58,6 @@ def test_a_change_stays_within_its_bounds_and_keeps_its_direction(
 
 
 def test_memory_is_rounded_to_what_the_kernel_keeps() -> None:
-    assert changed_value(Change("scale", MEMORY_MAX, 1.1, None, 4 * GIB), 100 * MIB + 4096) == 115343360 + 4096
+    assert (
+        changed_value(Change("scale", MEMORY_MAX, 1.1, None, 4 * GIB), 100 * MIB + 4096) == 115343360 + 4096
+    )

@@ -73,7 +73,9 @@ def test_a_frozen_container_is_thawed() -> None:
 
 
 def test_a_lease_travels_as_json() -> None:
-    lease = Lease("web|7|memory_max_bytes", "/cgwarden/web", 7, MEMORY, UNLIMITED, ((5, 64 * MIB), (9, UNLIMITED)))
+    lease = Lease(
+        "web|7|memory_max_bytes", "/cgwarden/web", 7, MEMORY, UNLIMITED, ((5, 64 * MIB), (9, UNLIMITED))
+    )
 
     assert Lease.from_wire(lease.to_wire()) == lease
 

@@ -108,7 +108,12 @@ def test_more_load_of_the_others_never_loosens_the_squeezed(
     load: float, more: float, quota: float, cores: int
 ) -> None:
     def squeezed(others: float) -> float:
-        node = {"cpu.usedRatio": 0.9, "cpu.capacity": float(cores), "cpu.systemCores": 0.1, "cpu.nonTargetCores": others}
+        node = {
+            "cpu.usedRatio": 0.9,
+            "cpu.capacity": float(cores),
+            "cpu.systemCores": 0.1,
+            "cpu.nonTargetCores": others,
+        }
         seen = view(container("a", {"cpu.cores": 1.0}, {"cpu_max_cores": round(quota, 5)}), node=node)
         values = [decision.value for decision in play([seen] * 3, policies(SUPPRESS))]
         return float(values[-1]) if values else round(quota, 5)  # type: ignore[arg-type]

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from enforcer import SHIPPED, PolicyError, load_policies
-from enforcer.guardrails import GuardRails
+from enforcer.policy import GuardRails
 
 
 def test_the_shipped_policies_load_and_pass_their_own_tests() -> None:

@@ -42,7 +42,8 @@ def test_a_container_above_its_limit_is_there_already() -> None:
 
 
 @pytest.mark.parametrize(
-    ("stat", "value"), [("last", 4), ("mean", 2.5), ("min", 1), ("max", 4), ("p50", 2), ("p95", 4), ("p99", 4)]
+    ("stat", "value"),
+    [("last", 4), ("mean", 2.5), ("min", 1), ("max", 4), ("p50", 2), ("p95", 4), ("p99", 4)],
 )
 def test_a_statistic_over_four_values(stat: str, value: float) -> None:
     assert summarize([(0, 1), (1, 2), (2, 3), (3, 4)], stat) == value
