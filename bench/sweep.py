@@ -8,25 +8,18 @@ the same run. Makes cgroups below a parent of its own and removes them, also on 
 from __future__ import annotations
 
 import argparse
-import ctypes
 import os
 import random
 import resource
-import select
-import signal
 import sys
-import tempfile
 import time
-import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
-from types import FrameType
 from typing import NamedTuple
 
-from cgroupfs import Cgroup, Hierarchies, HotFiles, HotStats
+from bench.containers import Bench, Source, hired, listen_to_signals, made_containers, resident
+from cgroupfs import Hierarchies, HotFiles, HotStats
 from monitor import HOST_METRICS, METRICS, EventLog, Monitor, Usage
 
 SIZES = (10, 100, 300, 1000)
@@ -35,38 +28,17 @@ TICKS_LARGE = 20
 WORKERS = 10
 FULL_TICKS = 900
 READ_SIZE = 4096
-CLONE_NEWNET = 0x40000000
 NOTHING_READ = HotStats(None, None, None, None, None)
 KIB, MIB = 1024, 1024 * 1024
-
-
-@dataclass(frozen=True, slots=True)
-class Bench:
-    """A container as the monitor watches it."""
-
-    name: str
-    cgroup: Cgroup
-    pid: int
-    network: str = "none"
-    labels: Mapping[str, str] = field(default_factory=dict)
-    klass: str = "burstable"
-
-
-class Source(NamedTuple):
-    """All of them, never changing."""
-
-    listed: tuple[Bench, ...]
-
-    def containers(self) -> tuple[Bench, ...]:
-        return self.listed
 
 
 class Cost(NamedTuple):
     """CPU microseconds per container."""
 
-    floor: float
-    hot: float
-    tick: float
+    floor: float  # bare pread of the kept files
+    hot: float  # reading and parsing them
+    tick: float  # hot and slow rounds, usage, history, and the host's own numbers
+    sweep: float  # the part of the tick that is for the containers
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -74,7 +46,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("sizes", nargs="*", type=int, default=list(SIZES), help="numbers of containers")
     parser.add_argument("--pause", type=float, default=0.02, help="seconds between ticks")
     options = parser.parse_args(argv)
-    signal.signal(signal.SIGTERM, _end)
+    listen_to_signals()
     _raise_fd_limit()
     print(f"{os.cpu_count()} CPUs, Linux {os.uname().release}, Python {sys.version.split()[0]}")
     print(
@@ -83,23 +55,32 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     print(
         f"{'containers':>10} {'load':<7}"
-        + "".join(f"{title:>7}" for title in ("floor", "hot", "ratio", "tick", "ratio"))
+        + "".join(f"{title:>7}" for title in ("floor", "hot", "ratio", "sweep", "ratio", "tick"))
         + f"{'core':>8}{'fds':>7}{'RSS':>8}"
     )
-    for size in sorted(options.sizes):
-        measure(size, options.pause)
+    try:
+        for size in sorted(options.sizes):
+            measure(size, options.pause)
+    except KeyboardInterrupt:
+        return 130
     return 0
 
 
 def measure(size: int, pause: float) -> None:
     """All three loads on `size` containers."""
     ticks = TICKS.get(size, TICKS_LARGE)
-    with resident() as pid, made_containers(size, pid) as containers, watching(containers) as monitor:
+    with (
+        resident() as pid,
+        made_containers(size, pid) as containers,
+        hired([container.cgroup for container in containers[:WORKERS]]) as workers,
+        watching(containers) as monitor,
+    ):
         for _ in range(3):  # opens and reads everything, then settles
             monitor.tick()
         _show(size, "idle", run(monitor, ticks, pause, _nothing), monitor)
-        with working([container.cgroup for container in containers[:WORKERS]]):
-            _show(size, "busy", run(monitor, ticks, pause, _nothing), monitor)
+        workers.start()
+        _show(size, "busy", run(monitor, ticks, pause, _nothing), monitor)
+        workers.stop()
         _show(size, "worst", run(monitor, ticks, pause, lambda: forget(monitor)), monitor)
         if size == max(SIZES):
             fill_history(monitor)
@@ -121,12 +102,15 @@ def run(monitor: Monitor, ticks: int, pause: float, before_each: Callable[[], No
         monitor.tick,
     ]
     spent = [0.0, 0.0, 0.0]
+    swept = monitor.totals().cpu_sec
     for tick in range(ticks):
         for which in (tick % 3, (tick + 1) % 3, (tick + 2) % 3):  # whoever comes first has the coldest caches
             before_each()
             spent[which] += _cpu(calls[which])
         time.sleep(pause)
-    return Cost(*(seconds * 1e6 / ticks / size for seconds in spent))
+    swept = monitor.totals().cpu_sec - swept
+    floor, hot_files_, tick_ = (seconds * 1e6 / ticks / size for seconds in spent)
+    return Cost(floor, hot_files_, tick_, swept * 1e6 / ticks / size)
 
 
 def read_bare(fds: list[int]) -> None:
@@ -169,22 +153,6 @@ def _most(metric: str) -> float:
 
 
 @contextmanager
-def made_containers(size: int, pid: int) -> Iterator[tuple[Bench, ...]]:
-    """That many empty cgroups; gone at the end, whatever happens."""
-    hierarchies = Hierarchies.read()
-    parent = f"/cgwbench-{uuid.uuid4().hex[:8]}"
-    made: list[Bench] = []
-    try:
-        for i in range(size):
-            made.append(Bench(f"c{i}", hierarchies.create(f"{parent}/c{i}"), pid))
-        yield tuple(made)
-    finally:
-        for container in made:
-            container.cgroup.close()
-        hierarchies.remove(parent)
-
-
-@contextmanager
 def watching(containers: tuple[Bench, ...]) -> Iterator[Monitor]:
     """A monitor of them, with all hot files kept."""
     events = EventLog(None)
@@ -198,83 +166,21 @@ def watching(containers: tuple[Bench, ...]) -> Iterator[Monitor]:
         events.close()
 
 
-@contextmanager
-def resident() -> Iterator[int]:
-    """A process that does nothing in a network namespace of its own; stands for all containers' first
-    process.
-    """
-    leash, held = os.pipe()
-    ready, say_ready = os.pipe()
-    pid = _fork(lambda: _reside(leash, say_ready), held)
-    try:
-        os.read(ready, 1)
-        yield pid
-    finally:
-        for fd in (held, leash, ready, say_ready):
-            os.close(fd)
-        os.waitpid(pid, 0)
-
-
-@contextmanager
-def working(cgroups: Sequence[Cgroup]) -> Iterator[None]:
-    """A small process in each: it computes, allocates and writes about a twentieth of the time."""
-    leash, held = os.pipe()  # the children end when this end is closed, however we end
-    pids: list[int] = []
-    try:
-        pids.extend(_fork(partial(_work, cgroup, leash), held) for cgroup in cgroups)
-        yield
-    finally:
-        os.close(held)
-        os.close(leash)
-        for pid in pids:
-            os.waitpid(pid, 0)
-
-
-def _fork(child: Callable[[], None], held: int) -> int:
-    pid = os.fork()
-    if pid:
-        return pid
-    try:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-        os.close(held)
-        child()
-    finally:
-        os._exit(0)
-
-
-def _reside(leash: int, say_ready: int) -> None:
-    if ctypes.CDLL(None, use_errno=True).unshare(CLONE_NEWNET):
-        raise OSError(ctypes.get_errno(), "unshare of the network namespace")
-    os.write(say_ready, b".")
-    os.close(say_ready)
-    os.read(leash, 1)
-
-
-def _work(cgroup: Cgroup, leash: int) -> None:
-    for fd in cgroup.entry_fds():
-        os.write(fd, b"0")
-    with tempfile.TemporaryFile() as file:
-        while not select.select([leash], [], [], 0.05)[0]:
-            block = os.urandom(256 * KIB)
-            sum(block)
-            os.pwrite(file.fileno(), block, 0)
-            os.fdatasync(file.fileno())
-
-
 def _show(size: int, load: str, cost: Cost, monitor: Monitor) -> None:
-    floor, hot, tick = cost
+    floor, hot, tick, sweep = cost
     core = tick * size / 1e6
     print(
-        f"{size:>10} {load:<7}{floor:>7.1f}{hot:>7.1f}{hot / floor:>7.2f}{tick:>7.1f}{tick / floor:>7.2f}"
+        f"{size:>10} {load:<7}{floor:>7.1f}{hot:>7.1f}{hot / floor:>7.2f}"
+        f"{sweep:>7.1f}{sweep / floor:>7.2f}{tick:>7.1f}"
         f"{core:>8.2%}{_open_fds():>7}{_rss_bytes() / MIB:>6.0f} M",
         flush=True,
     )
 
 
 def _cpu(call: Callable[[], object]) -> float:
-    start = time.thread_time()
+    start = time.process_time()  # of all threads: the monitor reads in one of its own
     call()
-    return time.thread_time() - start
+    return time.process_time() - start
 
 
 def _open_fds() -> int:
@@ -292,10 +198,6 @@ def _raise_fd_limit() -> None:
 
 def _nothing() -> None:
     """No load but what runs by itself."""
-
-
-def _end(_signal: int, _frame: FrameType | None) -> None:
-    raise SystemExit(143)  # so that everything is cleaned up
 
 
 if __name__ == "__main__":
