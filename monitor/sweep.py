@@ -139,7 +139,7 @@ class Sweep:
     def _follow_source(self) -> None:
         """Let go of what is no longer listed, keep the files of those that now fit, take up what is new."""
         listed = self._source.containers()
-        if listed is self._listed:  # the very same list
+        if listed is self._listed and isinstance(listed, tuple):  # a list could have changed in place
             return
         running = {watched.name: watched for watched in listed if watched.cgroup is not None}
         for name in self._tracked.keys() - running.keys():

@@ -1,6 +1,6 @@
 """What the tests are made of: containers in a fake tree, samples with a few counters, a set clock."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -57,9 +57,9 @@ class Container:
 class Source:
     """A list that a test changes between ticks."""
 
-    listed: tuple[Container, ...] = ()
+    listed: Sequence[Container] = ()
 
-    def containers(self) -> tuple[Container, ...]:
+    def containers(self) -> Sequence[Container]:
         return self.listed
 
 

@@ -3,6 +3,7 @@
 import random
 import sqlite3
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -109,6 +110,15 @@ def test_listeners_hear_each_event_in_order_until_they_leave(events: EventLog) -
     note(events)
 
     assert heard == [1, 2]
+
+
+def test_many_threads_share_one_row_of_ids(events: EventLog) -> None:
+    heard: list[int] = []
+    events.subscribe(lambda event: heard.append(event.id))
+    with ThreadPoolExecutor(4) as pool:
+        ids = list(pool.map(lambda _: note(events).id, range(200)))
+
+    assert sorted(ids) == heard == list(range(1, 201))
 
 
 def test_the_log_forgets_what_is_far_back(tmp_path: Path) -> None:

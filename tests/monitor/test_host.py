@@ -5,6 +5,8 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from cgroupfs import PressureStat
 from monitor import HOST_METRICS, HostSample, NumaNode
@@ -65,6 +67,14 @@ def test_memory_of_a_node_is_in_bytes() -> None:
     )
 
     assert parse_node(1, text) == NumaNode(1, 4028440 * 1024, 1000 * 1024)
+
+
+@given(st.text())
+def test_whatever_a_node_says_its_numbers_are_whole(text: str) -> None:
+    node = parse_node(0, text)
+
+    assert node.memory_total_bytes >= 0
+    assert node.memory_free_bytes >= 0
 
 
 def test_nodes_come_in_order_and_a_kernel_without_numa_has_none(tmp_path: Path) -> None:

@@ -168,6 +168,16 @@ def test_an_exited_container_is_gone_with_its_last_observation(tree: Tree, sourc
     assert (after.gone, after.cost.open_files) == ((), 0)
 
 
+def test_a_list_that_changes_in_place_is_followed(tree: Tree, source: Source) -> None:
+    listed = [tree.add("web")]
+    source.listed = listed
+    with sweeping(source) as sweep:
+        run(sweep, 0)
+        listed.append(tree.add("db"))
+
+        assert set(run(sweep, 1).containers) == {"web", "db"}
+
+
 def test_a_namesake_begins_anew(tree: Tree, source: Source) -> None:
     source.listed = (tree.add("web"),)
     with sweeping(source) as sweep:
