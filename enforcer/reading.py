@@ -59,6 +59,7 @@ class Reader:
         self.view = view
         self._histories = histories
         self._now = now
+        self._slopes: dict[tuple[Entity, int], float | None] = {}
 
     def read(
         self, leaf: Leaf, container: ContainerView | None, targets: Iterable[ContainerView]
@@ -94,12 +95,18 @@ class Reader:
 
     def _of_growth(self, leaf: Leaf, container: ContainerView) -> float | None:
         usage = known(container.signals.get(_USAGE))
-        points = self._histories.get((container.key, _USAGE), ())
-        slope = memory_slope(points, int(leaf.window_sec) or leaf.signal.span)
+        slope = self._slope(container.key, int(leaf.window_sec) or leaf.signal.span)
         if leaf.signal.name == "memory.slope" or usage is None:
             return slope if usage is not None else None
         limit = container.fields.get("memory_max_bytes")
         return time_to_limit_sec(usage, limit if isinstance(limit, int) else None, slope)
+
+    def _slope(self, entity: Entity, samples: int) -> float | None:
+        """The same for every policy that asks, and dear: 45 pairs for ten samples."""
+        key = (entity, samples)
+        if key not in self._slopes:
+            self._slopes[key] = memory_slope(self._histories.get((entity, _USAGE), ()), samples)
+        return self._slopes[key]
 
     def _over_window(self, leaf: Leaf, entity: Entity) -> float | None:
         points = self._histories.get((entity, leaf.signal.name), ())

@@ -31,6 +31,7 @@ class Turn:
         self._reader = Reader(view, histories, now)
         self._leaves: dict[tuple[str, int, Entity], LeafState] = {}
         self._readings: dict[tuple[str, int, Entity], LeafReading] = {}
+        self._listed: dict[str, tuple[Leaf, ...]] = {}
         self._wanted: dict[tuple[str, str], str] = {}
         present = {container.key for container in view.containers.values()}
         self._engaged = {
@@ -51,7 +52,12 @@ class Turn:
         self, policy: Policy, container: ContainerView, targets: Sequence[ContainerView]
     ) -> tuple[LeafReading, ...]:
         """Every leaf of the policy for this container; a leaf about the node is read once for all."""
-        return tuple(self._read(policy, leaf, container, targets) for leaf in policy.leaves())
+        return tuple([self._read(policy, leaf, container, targets) for leaf in self._leaves_of(policy)])
+
+    def _leaves_of(self, policy: Policy) -> tuple[Leaf, ...]:
+        if policy.name not in self._listed:
+            self._listed[policy.name] = tuple(policy.leaves())
+        return self._listed[policy.name]
 
     def _read(
         self, policy: Policy, leaf: Leaf, container: ContainerView, targets: Sequence[ContainerView]

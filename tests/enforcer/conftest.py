@@ -29,6 +29,8 @@ class Box:
     cgroup: Cgroup
     labels: dict[str, str] = field(default_factory=dict)
     klass: str = "burstable"
+    pid: int | None = None
+    network: str = "none"
     started_at: str | None = "2026-01-01T00:00:00Z"
 
 

@@ -54,7 +54,8 @@ CASES = [
     ),
     (
         f"{GOOD}\ntargets: {{classes: [batch]}}",
-        'b.yaml:7:23: spec.targets.classes[0]: "batch" is no class (known: guaranteed, burstable, besteffort)',
+        'b.yaml:7:23: spec.targets.classes[0]: "batch" is no class '
+        "(known: guaranteed, burstable, besteffort)",
     ),
     (
         "when: {signal: memory.usdRatio, above: 90%}\ndo: [{freeze: {for: 5s}}]",

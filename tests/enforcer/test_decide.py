@@ -159,7 +159,7 @@ def test_of_equals_the_present_owner_keeps_the_field() -> None:
     ]
 
 
-def growing(second: int, **more: object) -> View:
+def growing(second: int, **more: Any) -> View:
     usage = (100 + 10 * second) * MIB
     return view(container(signals={"memory.usage": usage}, fields={"memory_max_bytes": 300 * MIB}, **more))
 
