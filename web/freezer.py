@@ -66,7 +66,7 @@ def freezer_view(name: str, outcome: FreezeOutcomePart) -> dict[str, Any]:
     return {
         "name": name,
         "changed": outcome.changed,
-        "state": outcome.state,
+        "state": "frozen" if outcome.state == "frozen" else "running",
         "holders": to_wire(outcome.holders),
         "decision": outcome.decision,
     }

@@ -87,7 +87,7 @@ def outcome_view(
     """What came of it, write by write, and the limits now."""
     return {
         "name": name,
-        "changed": outcome.changed,
+        "changed": outcome.changed and outcome.status != "planned",
         "status": outcome.status,
         "decision": outcome.decision,
         "writes": [to_wire(write) for write in outcome.writes],

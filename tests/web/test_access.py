@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from fastapi import FastAPI
 
-from tests.web.rig import Answer, Rig, running
+from tests.web.client import Answer
+from tests.web.rig import Rig, running
 from web.access import RouteWithoutScope, require_scopes
 from web.logins import Logins
 from web.scopes import ADMIN, OPEN, OPERATE, READ, Scope, parse_scope

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from launcher import LogLine
-from tests.web.rig import Rig, read_all, wait_until
+from tests.web.client import read_all, wait_until
+from tests.web.rig import Rig
 
 CONTAINER = "/api/v1/containers/web"
 NEW = {

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.web.rig import Answer, Rig
+from tests.web.client import Answer
+from tests.web.rig import Rig
 from web.dashboard import Dashboard, read_assets
 
 

@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from tests.web.rig import Answer, Rig
+from tests.web.client import Answer
+from tests.web.rig import Rig
 
 LIMITS = "/api/v1/containers/web/limits"
 

@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from tests.web.rig import Rig, read_all
+from tests.web.client import read_all
+from tests.web.rig import Rig
 
 OK = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
 

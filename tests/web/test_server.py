@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.web.rig import Rig, read_all, running, wait_until
+from tests.web.client import read_all, wait_until
+from tests.web.rig import Rig, running
 from web.requests import RequestLimits
 from web.server import ServerLimits
 from web.sockets import CannotListen, bind_tcp, bind_unix, parse_address

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from monitor import Event
-from tests.web.rig import Rig, wait_until
+from tests.web.client import wait_until
+from tests.web.rig import Rig
 from web.stream import Client, event_frame, sse
 
 
