@@ -66,6 +66,9 @@ class LogWriter:
                 self._pending[stream] = b""
                 self._append(stream, [], rest)
 
+    def close(self) -> None:
+        os.close(self._fd)
+
     @property
     def has_pending(self) -> bool:
         return any(self._pending.values())

@@ -20,6 +20,7 @@ from launcher.logfile import LogWriter
 READ_BYTES: Final = 65536
 FLUSH_AFTER_MS: Final = 200
 STREAMS: Final = ("stdout", "stderr")
+JOIN_DIED: Final = {"kind": "failed", "step": "join the container", "errno": 0, "why": "the process died"}
 
 
 def wire_of(error: OSError, step: str) -> dict[str, Any]:
@@ -62,7 +63,11 @@ class Supervisor:
         self.listen_fd = -1 if listener is None else listener.fileno()
         self.log = LogWriter(state_fd)
         self.clients: dict[int, socket.socket] = {}
-        self.joins: dict[int, inside.Join] = {}
+        # Programs of `exec`: by status descriptor while they join, by pid while they run; one that ends
+        # before its joining was told waits among the strays.
+        self.joining: dict[int, inside.Join] = {}
+        self.joined: dict[int, inside.Join] = {}
+        self.strays: dict[int, int | None] = {}
         self.poller = select.poll()
         self.wake_read, self.wake_write = os.pipe2(os.O_CLOEXEC)
 
@@ -95,8 +100,8 @@ class Supervisor:
                 self._copy_output(fd)
             elif self.listener is not None and fd == self.listen_fd:
                 self._add_client(self.listener.accept()[0])
-            elif fd in self.joins:
-                self._joined(fd)
+            elif fd in self.joining:
+                self._hear_of_join(fd)
             elif fd in self.clients:
                 self._serve(fd)
         return ended
@@ -145,7 +150,7 @@ class Supervisor:
         finally:
             message.close()
         join.client = self.clients[fd]
-        self.joins[join.status.fileno()] = join
+        self.joining[join.status.fileno()] = join
         self.poller.register(join.status.fileno(), select.POLLIN)
 
     def _own_fds(self) -> list[int]:
@@ -158,26 +163,25 @@ class Supervisor:
             self.wake_write,
         ]
 
-    def _joined(self, status_fd: int) -> None:
-        join = self.joins[status_fd]
+    def _hear_of_join(self, status_fd: int) -> None:
+        """First the pid; then a failure, or the silent end of the channel that execve makes."""
+        join = self.joining[status_fd]
         word = join.status.recv(READ_BYTES)
         if word.startswith(b"pid "):
             join.pid = int(word[4:])
             return
         self.poller.unregister(status_fd)
         join.status.close()
-        del self.joins[status_fd]
+        del self.joining[status_fd]
         if word or not join.pid:
-            lost = {
-                "kind": "failed",
-                "step": "join the container",
-                "errno": 0,
-                "why": "the joining process died",
-            }
-            self._answer(join, {"error": json.loads(word) if word else lost})
+            self._answer(join, {"error": json.loads(word) if word else JOIN_DIED})
         else:
-            self.joins[-join.pid] = join
             self._answer(join, {"running": join.pid})
+            self.joined[join.pid] = join
+            if join.pid in self.strays:
+                self._tell_exit(join.pid, self.strays.pop(join.pid))
+        if not self.joining:
+            self.strays.clear()
 
     def _answer(self, join: inside.Join, body: dict[str, Any]) -> None:
         """The asker may have gone, and its descriptor's number may be another's."""
@@ -193,10 +197,15 @@ class Supervisor:
                 return
             if found is None or found.si_pid == self.pid:
                 return
-            _pid, status = os.waitpid(found.si_pid, 0)
-            join = self.joins.pop(-found.si_pid, None)
-            if join is not None:
-                self._answer(join, {"exited": exits.exit_of_status(status)["exit_code"]})
+            pid, status = os.waitpid(found.si_pid, 0)
+            code = exits.exit_of_status(status)["exit_code"]
+            if pid in self.joined:
+                self._tell_exit(pid, code)
+            elif self.joining:
+                self.strays[pid] = code
+
+    def _tell_exit(self, pid: int, code: int | None) -> None:
+        self._answer(self.joined.pop(pid), {"exited": code})
 
     def _finish(self) -> None:
         """All writers died with the pid namespace: what is in the pipes now is all there will ever be."""

@@ -211,3 +211,7 @@ def test_a_dry_run_tells_every_step_and_makes_nothing(
     assert any("pivot_root" in step for step in plan)
     assert any("no_new_privs" in step for step in plan)
     assert place.remains("t") == []
+
+
+def test_our_interpreter_runs_from_a_read_only_mount(place: Place, launcher: Launcher) -> None:
+    assert os.statvfs(f"/proc/{place.spawner.pid}/exe").f_flag & os.ST_RDONLY

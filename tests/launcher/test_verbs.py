@@ -327,3 +327,14 @@ def test_the_set_of_containers_is_replaced_and_never_changed(launcher: Launcher,
 
     assert before == ()
     assert [container.name for container in launcher.containers()] == ["t"]
+
+
+def test_a_joining_process_cannot_be_looked_into(launcher: Launcher, run: Run) -> None:
+    spy = "while :; do for p in /proc/[0-9]*; do ls $p/fd >/dev/null 2>&1 && readlink $p/exe; done; done"
+    run(["sh", "-c", spy])
+
+    for _ in range(30):
+        assert launcher.exec("t", ["true"]).wait() == 0
+
+    seen = {line.data for line in launcher.read_log("t")}
+    assert seen == {b"/bin/busybox"}
