@@ -143,7 +143,7 @@ class Sweep:
             return
         running = {watched.name: watched for watched in listed if watched.cgroup is not None}
         for name in self._tracked.keys() - running.keys():
-            self._drop(name, gone=True)
+            self._bid_farewell(name)
         self._removed = {name: cgroup for name, cgroup in self._removed.items() if name in running}
         self._keep_those_that_fit()
         complete = [self._follow(watched) for watched in running.values()]
@@ -158,7 +158,7 @@ class Sweep:
             if tracked.cgroup is cgroup or tracked.inode == cgroup.inode:
                 tracked.renew(watched, cgroup)
                 return True
-            self._drop(watched.name, gone=True)
+            self._bid_farewell(watched.name)
         return self._take_up(watched, cgroup)
 
     def _take_up(self, watched: Watched, cgroup: Cgroup) -> bool:
@@ -201,6 +201,17 @@ class Sweep:
         except (CgroupError, OSError) as error:
             self._errors[reason_of(error)] += 1
         self._kept_fds += tracked.fds
+
+    def _bid_farewell(self, name: str) -> None:
+        """Let go of one that ended, with its last numbers where its cgroup is still there."""
+        tracked = self._tracked[name]
+        if tracked not in self._walker.stuck:
+            try:
+                tracked.read_last(self._round.taken_at, self._round.wall_time)
+            except (CgroupError, OSError) as error:
+                if not isinstance(error, CgroupGone):
+                    self._errors[reason_of(error)] += 1
+        self._drop(name, gone=True)
 
     def _drop(self, name: str, *, gone: bool) -> None:
         tracked = self._tracked.pop(name)

@@ -139,6 +139,11 @@ class Tracked:
         self.sample = sample
         self.stale = False
 
+    def read_last(self, taken_at: float, wall_time: float) -> None:
+        """Everything once more at the end: the kill that ended it may be younger than the last slow round."""
+        self._slow = self.cgroup.read_slow()
+        self.read(taken_at, wall_time)
+
     def observe(self) -> Observation | None:
         """What is known; None before the first sample."""
         if self.sample is None:

@@ -168,6 +168,20 @@ def test_an_exited_container_is_gone_with_its_last_observation(tree: Tree, sourc
     assert (after.gone, after.cost.open_files) == ((), 0)
 
 
+def test_a_kill_just_before_the_end_is_in_the_last_observation(tree: Tree, source: Source) -> None:
+    source.listed = (tree.add("web"),)
+    with sweeping(source) as sweep:
+        run(sweep, 0)
+        tree.write("web", "memory.oom_control", "oom_kill_disable 0\nunder_oom 0\noom_kill 1\n")
+        tree.write("web", "cpuacct.usage", "505000000\n")
+        source.listed = ()
+
+        (last,) = run(sweep, 1).gone
+
+    assert last.sample.slow is not None
+    assert (last.sample.slow.oom_kills, last.usage.cpu_cores) == (1, 0.5)
+
+
 def test_a_list_that_changes_in_place_is_followed(tree: Tree, source: Source) -> None:
     listed = [tree.add("web")]
     source.listed = listed
