@@ -7,8 +7,10 @@ it is executed from a private read-only mount of the interpreter: a container th
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
+import select
 import signal
 import socket
 import sys
@@ -30,7 +32,11 @@ class Spawner:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
+        self._start()
+
+    def _start(self) -> None:
         self._socket, self.pid = _start_process()
+        self._pidfd = os.pidfd_open(self.pid)
 
     @classmethod
     def start(cls) -> Spawner:
@@ -50,17 +56,24 @@ class Spawner:
         return ours
 
     def _send(self, body: dict[str, Any], fds: Sequence[int]) -> None:
-        try:
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
             channel.send(self._socket, body, fds)
-        except (BrokenPipeError, ConnectionResetError):
-            # Somebody killed it: containers have their own supervisors and did not notice; start another.
+        if self._has_ended():
+            # Somebody killed it: containers have their own supervisors and did not notice. Another gets the
+            # request; should a child of the first have taken it after all, it finds its channel closed.
             self.close()
-            self._socket, self.pid = _start_process()
+            self._start()
             channel.send(self._socket, body, fds)
+
+    def _has_ended(self) -> bool:
+        poller = select.poll()
+        poller.register(self._pidfd, select.POLLIN)
+        return bool(poller.poll(0))
 
     def close(self) -> None:
         """The process sees the end of its channel and leaves; supervisors stay."""
         self._socket.close()
+        os.close(self._pidfd)
         try:
             os.waitpid(self.pid, 0)
         except ChildProcessError:

@@ -16,6 +16,7 @@ import pytest
 
 from launcher import Container, Launcher, SupervisorLost
 from launcher.processes import is_alive
+from launcher.records import read_start_ticks
 from tests.launcher.conftest import Place, eventually
 
 pytestmark = pytest.mark.kernel
@@ -127,7 +128,9 @@ def test_a_killed_spawner_is_replaced_and_no_container_notices(
 ) -> None:
     first = run("sleep 60")
 
-    os.kill(place.spawner.pid, signal.SIGKILL)
+    killed = place.spawner.pid
+    os.kill(killed, signal.SIGKILL)
+    assert eventually(lambda: read_start_ticks(killed) is None)
     second = run("sleep 60", name="u")
 
     assert is_alive(first.pid, first.start_ticks)
