@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass
 
-from cgroupfs import UNLIMITED
+from cgroupfs import UNLIMITED, IoLimit
 
 PAGE_BYTES = 4096
 FREEZER = "freezer"
@@ -64,7 +64,9 @@ def same_value(wire: str, wanted: object, present: object) -> bool:
 
 
 def to_wire(value: object) -> object:
-    """JSON form of a limit: `"max"` for unlimited, None for "not offered here"."""
+    """JSON form of a limit: `"max"` for unlimited, None for "not offered", a device's throttles by name."""
+    if isinstance(value, IoLimit):
+        return {name: to_wire(getattr(value, name)) for name in IoLimit.__slots__}
     return "max" if value is UNLIMITED else value
 
 

@@ -1,5 +1,6 @@
 """What a container wrote: as text, or as JSON lines with time and stream; `follow` goes on until it ends."""
 
+import base64
 import threading
 from typing import Annotated, Final, Literal
 
@@ -41,9 +42,14 @@ async def read_logs(
 
 
 def line_as_json(line: LogLine) -> bytes:
-    """One line with its time; bytes that are no UTF-8 are replaced."""
+    """One line with its time; bytes that are no UTF-8 are replaced, and stand beside it as they were."""
     told = {"time": line.time, "stream": line.stream, "partial": line.partial}
-    return encode(told | {"data": line.data.decode("utf-8", "replace")}) + b"\n"
+    try:
+        told["data"] = line.data.decode("utf-8")
+    except UnicodeDecodeError:
+        told["data"] = line.data.decode("utf-8", "replace")
+        told["data_b64"] = base64.b64encode(line.data).decode("ascii")
+    return encode(told) + b"\n"
 
 
 def line_as_text(line: LogLine) -> bytes:

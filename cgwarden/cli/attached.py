@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import binascii
 import json
 import signal
 import sys
@@ -18,9 +19,25 @@ if TYPE_CHECKING:
 FORWARDED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2)
 
 
-def follow(daemon: Daemon, name: str) -> int:
+def follow(daemon: Daemon, name: str, *, remove: bool) -> int:
     """Copy output until the container ended; the exit code of its program, 128+n where a signal ended it."""
-    # Asked before the log is read: with --rm the container is gone when the log has ended.
+    try:
+        return _follow(daemon, name)
+    finally:
+        if remove:
+            _remove(daemon, name)
+
+
+def _remove(daemon: Daemon, name: str) -> None:
+    try:
+        daemon.call("DELETE", container_path(name), query={"force": True})
+    except Problem as problem:
+        if problem.slug != "unknown-container":
+            raise
+
+
+def _follow(daemon: Daemon, name: str) -> int:
+    # Asked before the log is read: the answer is there even if somebody removes the container at its end.
     ended = daemon.send("POST", container_path(name, "wait"), {}, timeout_sec=None)
     _forward_signals(daemon, name)
     copy_log(daemon, name, follow=True, tail=None)
@@ -44,16 +61,18 @@ def copy_log(daemon: Daemon, name: str, *, follow: bool, tail: int | None, times
             _write(json.loads(line), times)
 
 
-def _write(entry: dict[str, object], times: bool) -> None:
+def _write(entry: dict[str, str], times: bool) -> None:
     stream = sys.stderr if entry["stream"] == "stderr" else sys.stdout
-    text = str(entry["data"])
-    if not entry["partial"] and not text.endswith("\n"):
-        text += "\n"
+    end = "" if entry["partial"] or entry["data"].endswith("\n") else "\n"
     if stream.isatty():
         from cgwarden.cli.terminal import harmless
 
-        text = "".join(part if part == "\n" else harmless(part) for part in text.splitlines(keepends=True))
-    stream.write(f"{entry['time']} {text}" if times else text)
+        data = (harmless(entry["data"].removesuffix("\n")) + end).encode()
+    elif "data_b64" in entry:
+        data = binascii.a2b_base64(entry["data_b64"]) + end.encode()
+    else:
+        data = (entry["data"] + end).encode()
+    stream.buffer.write((f"{entry['time']} ".encode() if times else b"") + data)
     stream.flush()
 
 

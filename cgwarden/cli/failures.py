@@ -45,7 +45,7 @@ def exit_code(error: BaseException) -> int:
 def one_line(error: BaseException, host: str) -> str:
     """What went wrong and what to do, in one line without control characters."""
     if isinstance(error, Problem):
-        text = error.detail + (f" ({error.hint})" if error.hint else "")
+        text = error.detail + (f" ({error.hint})" if error.hint and error.hint not in error.detail else "")
     elif isinstance(error, NoDaemon):
         text = f"{error} (start one with `cgwarden serve`, or point CGWARDEN_HOST at it)"
     elif isinstance(error, PermissionError) and not error.filename:

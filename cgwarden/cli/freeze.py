@@ -12,13 +12,14 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+REASON = "asked for on the command line"
 _SLACK_SEC = 20.0
 """How much longer than the kernel's deadline we wait for the daemon's own answer."""
 
 
 def _freeze(args: Args) -> int:
     timeout_sec = args.get("timeout", 10.0)
-    wish = {"reason": args.get("reason", ""), "timeout_sec": timeout_sec}
+    wish = {"reason": args.get("reason", REASON), "timeout_sec": timeout_sec}
     if args.get("for") is not None:
         wish["lease_sec"] = args.get("for")
     return _change(args, "freeze", wish, timeout_sec)

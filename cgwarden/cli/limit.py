@@ -10,6 +10,8 @@ from cgwarden.cli.terminal import print_json, table
 from cgwarden.client import Daemon
 from cgwarden.units import format_bytes, parse_duration
 
+REASON = "asked for on the command line"
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -32,7 +34,7 @@ def _change(args: Args, wanted: Mapping[str, object]) -> int:
         "dry_run": args.get("dry_run"),
         "force": args.get("force"),
         "lease_sec": args.get("for"),
-        "reason": args.get("reason"),
+        "reason": args.get("reason", REASON),
     }
 
     def act(name: str) -> Any:

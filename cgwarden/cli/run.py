@@ -49,6 +49,9 @@ _ANIMALS = ("adder", "bison", "crane", "dingo", "egret", "finch", "gecko", "hero
 def _run(args: Args) -> int:
     _refuse_later(args)
     spec = read_spec(args)
+    if not args.on("detach"):
+        # Removed from here, when its last output has arrived: the daemon would not wait for that.
+        spec.pop("auto_remove", None)
     daemon = Daemon()
     try:
         if args.on("dry_run"):
@@ -64,7 +67,7 @@ def _run(args: Args) -> int:
         return failures.DONE
     from cgwarden.cli.attached import follow
 
-    return follow(daemon, started["name"])
+    return follow(daemon, started["name"], remove=args.on("auto_remove"))
 
 
 def _refused(problem: Problem) -> int:

@@ -15,6 +15,7 @@ from cgwarden.demo.actions import Action
 from cgwarden.units import format_bytes
 
 POLICIES = ("memory-headroom", "batch-cpu-suppress", "freeze-before-oom")
+_MOST_LINES = 40
 _PEAKS = (
     "cpu_cores",
     "memory_usage_bytes",
@@ -73,7 +74,9 @@ class Result:
             yield f"  most seen  {name:8} {_peak_text(peaks)}"
         yield ""
         yield bold("Done by policies")
-        for action in self.actions:
+        if len(self.actions) > _MOST_LINES:
+            yield f"the last {_MOST_LINES} of {len(self.actions)}:"
+        for action in self.actions[-_MOST_LINES:]:
             yield action_line(action)
         for policy in POLICIES:
             if not any(action.policy == policy for action in self.actions):

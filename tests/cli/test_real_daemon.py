@@ -64,6 +64,7 @@ def test_run_ends_as_its_program_does(daemon: Running) -> None:
     both = run("sh", "-c", "echo out; echo err >&2; exit 3")
 
     assert (both.returncode, both.stdout, both.stderr) == (3, "out\n", "err\n")
+    assert len(run("seq", "1", "3000").stdout.split()) == 3000
     assert run("/etc/passwd").returncode == 126
     assert run("/nowhere/program").returncode == 127
     assert daemon.cli("run", "--rootfs", "/nowhere/root", "--", "true").returncode == 125

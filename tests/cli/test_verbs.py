@@ -5,6 +5,7 @@ import json
 
 import pytest
 
+from cgwarden.cli import main
 from tests.cli.conftest import Cli
 from tests.cli.stub import Stub, container
 
@@ -102,7 +103,9 @@ def test_limit_sends_the_api_s_fields_and_prints_what_was_written(stub: Stub, cl
 
     assert said.out == "web\n  limit 1 -> 2\n"
     assert stub.asked[-1].body == {"memory_max_bytes": 128 << 20, "cpu_max_cores": 0.5, "pids_max": "max"}
-    assert stub.asked[-1].query == "force=true&lease_sec=1800.0"
+    assert (
+        stub.asked[-1].query == "force=true&lease_sec=1800.0&reason=asked%20for%20on%20the%20command%20line"
+    )
 
 
 def test_a_dry_run_lists_the_writes(stub: Stub, cli: Cli) -> None:
@@ -120,7 +123,7 @@ def test_a_dry_run_lists_the_writes(stub: Stub, cli: Cli) -> None:
     said = cli("limit", "web", "--memory", "96M", "--dry-run")
 
     assert said.out == "web  would write\n  limit 1 -> 2\n"
-    assert stub.asked[-1].query == "dry_run=true"
+    assert stub.asked[-1].query.startswith("dry_run=true&")
 
 
 def test_limit_without_flags_shows_owner_baseline_and_lease(stub: Stub, cli: Cli) -> None:
@@ -242,7 +245,21 @@ def test_run_shows_output_apart_and_ends_with_the_program_s_code(stub: Stub, cli
     log = [line | {"stream": "stdout", "data": "out"}, line | {"stream": "stderr", "data": "err"}]
     stub.on("GET /api/v1/containers/t/logs", log)
 
-    assert cli("run", "--name", "t", "--rootfs", "/", "true") == (143, "out\n", "err\n")
+    stub.on("DELETE /api/v1/containers/t", None, 204)
+
+    assert cli("run", "--rm", "--name", "t", "--rootfs", "/", "true") == (143, "out\n", "err\n")
+    assert "auto_remove" not in stub.asked[0].body
+    assert stub.asked[-1].method == "DELETE"
+
+
+def test_output_that_is_no_text_arrives_as_it_was(
+    stub: Stub, capfdbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    line = {"time": "2026-01-31T08:00:00Z", "stream": "stdout", "partial": True, "data": "\ufffd"}
+    stub.on(f"GET {WEB}/logs", [line | {"data_b64": base64.b64encode(b"\xff\x00").decode()}])
+
+    assert main(["logs", "web"]) == 0
+    assert capfdbinary.readouterr().out == b"\xff\x00"
 
 
 @pytest.mark.parametrize(
