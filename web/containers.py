@@ -16,7 +16,7 @@ from web.parts import Services
 from web.problems import Busy, Timeout
 from web.scopes import ADMIN, OPERATE, READ
 from web.threads import Threads
-from web.views import container_rows, inspect_view
+from web.views import container_rows, inspect_view, state_view
 from web.wire import reply
 
 LONGEST_WAIT_SEC: Final = 24 * 3600.0
@@ -81,8 +81,7 @@ async def stop_container(request: Request, name: Name) -> Response:
     timeout_sec = fields.number("timeout_sec", least=0, most=3600)
     fields.finish()
     changed = await threads.wait(services.launcher.stop, name, timeout_sec)
-    container = await threads.read(lambda: services.launcher.get(name).to_wire())
-    return reply({"changed": changed, "state": container["state"], "exit_code": container["exit_code"]})
+    return reply({"changed": changed} | await threads.read(state_view, services, name))
 
 
 @router.post(
@@ -99,8 +98,8 @@ async def kill_container(request: Request, name: Name) -> Response:
     fields.finish()
     number = signals.SIGKILL if wanted is None else parse_signal(wanted)
     await threads.change(services.launcher.kill, name, number)
-    state = await threads.read(lambda: services.launcher.get(name).to_wire()["state"])
-    return reply({"changed": True, "state": state})
+    told = await threads.read(state_view, services, name)
+    return reply({"changed": True, "state": told["state"]})
 
 
 @router.post(

@@ -4,12 +4,22 @@ import os
 from collections.abc import Mapping
 from typing import Any, Final
 
+from cgroupfs import LIMIT_FIELDS, CgroupGone
+from enforcer.errors import TargetGone, UnknownTarget
 from launcher import Container
-from launcher.errors import UnknownContainer
+from launcher.errors import NotRunning, UnknownContainer
 from monitor import Observation, Snapshot
 from web.parts import Services
 from web.wire import rfc3339, to_wire
 
+_ENDED_MEANWHILE: Final = (CgroupGone, UnknownContainer, NotRunning, UnknownTarget, TargetGone)
+_NOTHING_LIVE: Final[dict[str, Any]] = {
+    "limits": None,
+    "owners": {},
+    "cgroups": {},
+    "inode": None,
+    "holders": [],
+}
 _RAW: Final = ("cpu", "memory", "io", "pids", "pressure", "net", "slow")
 
 
@@ -51,27 +61,35 @@ def host_frame(snapshot: Snapshot) -> dict[str, Any]:
 
 def inspect_view(services: Services, container: Container) -> dict[str, Any]:
     """Everything about one container; the limits are read from the kernel now."""
-    limits: Any = None
-    owners: dict[str, Any] = {}
+    try:
+        live = _live_view(services, container)
+    except _ENDED_MEANWHILE:
+        live = _NOTHING_LIVE
+    return container.to_wire() | live | {"spec_limits": to_wire(container.spec.limits)}
+
+
+def state_view(services: Services, name: str) -> dict[str, Any]:
+    """State and exit code after a verb; a container that was to be removed at its end may be gone by now."""
+    try:
+        told = services.launcher.get(name).to_wire()
+    except UnknownContainer:
+        return {"state": "exited", "exit_code": None}
+    return {"state": told["state"], "exit_code": told["exit_code"]}
+
+
+def _live_view(services: Services, container: Container) -> dict[str, Any]:
     cgroup = container.cgroup
-    if cgroup is not None:
-        limits = to_wire(cgroup.read_limits())
-        fields = services.enforcer.limits(container.name)
-        owners = {name: told["owner"] for name, told in fields.items() if told.get("owner")}
-    return container.to_wire() | {
-        "limits": limits,
-        "owners": owners,
-        "cgroups": {} if cgroup is None else dict(cgroup.paths()),
-        "inode": None if cgroup is None else cgroup.inode,
-        "holders": holders_of(services, container.name) if cgroup is not None else [],
-        "spec_limits": to_wire(container.spec.limits),
+    if cgroup is None:
+        return _NOTHING_LIVE
+    fields = services.enforcer.limits(container.name)
+    return {
+        "limits": dict.fromkeys(LIMIT_FIELDS)
+        | {name: to_wire(told["value"]) for name, told in fields.items()},
+        "owners": {name: told["owner"] for name, told in fields.items() if told.get("owner")},
+        "cgroups": dict(cgroup.paths()),
+        "inode": cgroup.inode,
+        "holders": to_wire(services.enforcer.holders(container.name)),
     }
-
-
-def holders_of(services: Services, name: str) -> list[Any]:
-    """Who holds the container frozen."""
-    holders: list[Any] = to_wire(services.enforcer.holders(name))
-    return holders
 
 
 def usage_view(seen: Observation, now: float) -> dict[str, Any]:

@@ -133,6 +133,8 @@ class FakeLauncher:
     def end(self, name: str, code: int = 0) -> None:
         self.known[name] = replace(self.get(name), state="exited", exit_code=code, cgroup=None)
         self.ended[name].set()
+        if self.known[name].spec.auto_remove:
+            del self.known[name]
 
     def stop(self, name: str, timeout_sec: float | None = None) -> bool:
         was_running = self.get(name).state == "running"

@@ -205,6 +205,15 @@ def test_a_stopped_container_takes_no_signal_and_goes_away_on_request(rig: Rig) 
     assert rig.ask("DELETE", CONTAINER).status == 404
 
 
+def test_a_container_that_removes_itself_is_told_as_exited(rig: Rig) -> None:
+    rig.launcher.add("web", auto_remove=True)
+
+    answer = rig.ask("POST", f"{CONTAINER}/stop")
+
+    assert answer.json == {"changed": True, "state": "exited", "exit_code": None}
+    assert rig.get(CONTAINER).status == 404
+
+
 def test_waiting_ends_with_the_container_or_the_time(rig: Rig) -> None:
     rig.launcher.add("web")
     late = rig.ask("POST", f"{CONTAINER}/wait", {"timeout_sec": 0.01})

@@ -131,6 +131,19 @@ def test_what_cannot_be_is_refused_by_the_real_parts_and_leaves_nothing(
     assert api.get("/api/v1/decisions/d-nope").slug == "unknown-decision"
 
 
+def test_a_program_that_ends_at_once_has_been_started_all_the_same(api: Client, busybox_root: Path) -> None:
+    for number in range(10):
+        wish = {
+            "name": f"brief{number}",
+            "rootfs": str(busybox_root),
+            "command": ["true"],
+            "auto_remove": True,
+        }
+        assert api.ask("POST", "/api/v1/containers", wish).status == 201
+
+    wait_until(lambda: len(api.get("/api/v1/containers").json["containers"]) == 1)
+
+
 def test_waiting_follows_the_container_to_its_end(api: Client) -> None:
     assert api.ask("POST", f"{WEB}/wait", {"timeout_sec": 0}).slug == "timeout"
     assert api.ask("POST", f"{WEB}/kill", {"signal": "KILL"}).json["changed"] is True
