@@ -8,17 +8,13 @@ import argparse
 import errno
 import fcntl
 import os
+import resource
 import sys
 from collections.abc import Sequence
-from typing import Final
 
 import cgroupfs
 from cgwarden.config import Config, ConfigError, read_config
-
-EXIT_FAILED: Final = 1
-EXIT_CONFLICT: Final = 4
-EXIT_DENIED: Final = 5
-EXIT_CONFIG: Final = 78  # EX_CONFIG: a service manager must not restart us for it
+from cgwarden.exits import EXIT_CONFIG, EXIT_CONFLICT, EXIT_DENIED, EXIT_FAILED
 
 
 class StartRefused(Exception):
@@ -40,12 +36,19 @@ def main(argv: Sequence[str]) -> int:
         return refused.status
     try:
         return _run(config, hierarchies)
+    except PermissionError as error:
+        # Root without the rights it needs, as in a container that was given too few capabilities.
+        sys.stderr.write(
+            f"cgwarden serve: the kernel refuses: {error}; `cgwarden doctor` lists what is needed\n"
+        )
+        return EXIT_DENIED
     finally:
         for lock in locks:
             os.close(lock)
 
 
 def _run(config: Config, hierarchies: cgroupfs.Hierarchies) -> int:
+    raise_file_limit()
     # Both are forked before any thread exists, and before the imports that would make them large.
     from enforcer.guardian import Guardian
     from launcher.spawner import Spawner
@@ -85,6 +88,12 @@ def _require_host() -> cgroupfs.Hierarchies:
         return cgroupfs.Hierarchies.read()
     except cgroupfs.NoCgroups as error:
         raise StartRefused(EXIT_CONFIG, str(error)) from error
+
+
+def raise_file_limit() -> None:
+    """Allow as many descriptors as the host lets us: the sweep keeps ten per container open."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def directories(config: Config) -> tuple[tuple[str, int], ...]:

@@ -24,9 +24,9 @@ NEEDED = frozenset({"cpu", "cpuacct", "memory", "devices", "pids"})
 """Without one of these a container cannot be held within limits, so nothing should be started."""
 
 
-def check_host(daemon: Check) -> dict[str, object]:
-    """The whole report: the daemon's own state as given, then what this process may see of the host."""
-    checks = [daemon, _privilege(), *_hierarchies(), _pressure()]
+def check_host(*own: Check) -> dict[str, object]:
+    """The whole report: what the caller says of itself, then what this process may see of the host."""
+    checks = [*own, _privilege(), *_hierarchies(), _pressure()]
     return {"ok": all(check["state"] != "missing" for check in checks), "checks": checks}
 
 

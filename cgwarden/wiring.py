@@ -10,11 +10,12 @@ from pathlib import Path
 import cgroupfs
 from cgwarden import __version__
 from cgwarden.config import Config
-from cgwarden.host_checks import check_host, make_check
+from cgwarden.exits import EXIT_CONFIG, EXIT_FAILED
+from cgwarden.host_checks import Check, check_host, make_check
 from cgwarden.pulse import Pulse
-from enforcer import Enforcer, Guardian, Journal, PolicyError
+from enforcer import Enforcer, Guardian, Journal, NewerJournal, PolicyError
 from launcher import ContainerSpec, Launcher, LauncherEvent, Spawner
-from monitor import Event, EventLog, Monitor
+from monitor import Event, EventLog, Monitor, NewerSchema
 from web import Access, Services, create_app
 from web.server import serve
 from web.sockets import CannotListen, bind_tcp, bind_unix
@@ -28,13 +29,16 @@ def run_daemon(
     """Serve until SIGTERM or SIGINT; containers keep running. Returns the exit status."""
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="cgwarden: %(message)s")
     try:
-        unix = bind_unix(config.socket_path, config.socket_group)
         tcp = [bind_tcp(address, allow_plain_http=config.allow_plain_http) for address in config.listen]
+        unix = bind_unix(config.socket_path, config.socket_group)
+        parts = Parts(config, hierarchies, spawner, guardian)
     except CannotListen as error:
         log.error("%s", error)
-        return 1
+        return EXIT_FAILED
+    except (NewerSchema, NewerJournal) as error:
+        log.error("%s", error)
+        return EXIT_CONFIG
     addresses = [format_address(listener.getsockname()) for listener in tcp]
-    parts = Parts(config, hierarchies, spawner, guardian)
     app = create_app(parts.services(addresses), cadvisor_names=config.cadvisor_names)
     server = serve(app, [unix, *tcp])
     parts.start()
@@ -157,13 +161,17 @@ class Parts:
         state, detail = (
             ("ok", "sweeps and decides") if alive else ("missing", "its sweep or engine thread died")
         )
-        return check_host(
-            make_check("daemon", state, detail, "" if alive else "restart it; containers keep running")
-        )
+        daemon = make_check("daemon", state, detail, "" if alive else "restart it; containers keep running")
+        return check_host(daemon, self._check_events())
+
+    def _check_events(self) -> Check:
+        if self.events.failure is None:
+            return make_check("events", "ok", "written to disk")
+        return make_check("events", "degraded", self.events.failure, "make room or repair the disk")
 
     def _emit(self, type: str, *, actor_kind: str, actor_name: str, **facts: object) -> Event:
         event = self.events.append(type, actor_kind=actor_kind, actor_name=actor_name, **facts)  # type: ignore[arg-type]
-        if event.container is not None and not type.startswith("container."):
+        if event.container is not None:
             self.monitor.refresh_limits(str(event.container["name"]))
         return event
 
@@ -178,6 +186,8 @@ class Parts:
         )
         if event.type == "container.remove":
             self.enforcer.forget(event.container)
+        elif event.type == "container.oom":
+            self.monitor.refresh_limits(event.container)
 
     def _record_limits(
         self, spec: ContainerSpec, written: Sequence[cgroupfs.Written] | None, phase: str
