@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Mapping
 
 from enforcer.claims import FieldClaims
-from enforcer.ledger import Place
+from enforcer.ledger_rows import Place
 
 
 class Book:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from enforcer.outcomes import OPERATOR, SPEC
+from enforcer.outcomes import SPEC
 
 SPEC_PRIORITY = -1
 OPERATOR_PRIORITY = 2000
@@ -102,8 +102,3 @@ class FieldClaims:
                 steps.append((deadline_ns, after))
                 present = after
         return steps
-
-
-def is_person(owner: str) -> bool:
-    """Is this owner a human with the right to be obeyed?"""
-    return owner == OPERATOR or not (owner == SPEC or owner.startswith("policy:"))

@@ -14,7 +14,8 @@ from enforcer.claims import Claim, FieldClaims, priority_of
 from enforcer.clocks import NSEC_PER_SEC, boottime_ns
 from enforcer.fields import FREEZER, FROZEN, THAWED, to_wire
 from enforcer.guardian import Guardian
-from enforcer.ledger import Ledger, Place
+from enforcer.ledger import Ledger
+from enforcer.ledger_rows import Place
 from enforcer.outcomes import OPERATOR, SPEC, Target
 from enforcer.records import lease_until
 from enforcer.transaction import Transactions

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from cgroupfs import UNLIMITED, Cgroup, CgroupError
+from cgroupfs import UNLIMITED, Cgroup, CgroupError, CgroupGone
 from enforcer.claims import FieldClaims
 from enforcer.clocks import boottime_ns
 from enforcer.decide import decide, settled
@@ -19,14 +19,14 @@ from enforcer.fields import FREEZER, FROZEN, THAWED
 from enforcer.freezes import write_freezer
 from enforcer.guardrails import HALT, Rail, Scene, Tally, check, is_hard
 from enforcer.lease import CgroupField
-from enforcer.ledger import Place
+from enforcer.ledger_rows import Place
 from enforcer.limit_changes import write_plan
 from enforcer.observe import view_of
 from enforcer.outcomes import WriteRecord
 from enforcer.policy import ENFORCE, PolicySet
 from enforcer.records import DecisionRecord, policy_body
 from enforcer.state import State
-from enforcer.transaction import Move
+from enforcer.transaction import RECORDED, Move
 from enforcer.view import View
 from launcher.errors import NotRunning, UnknownContainer
 from monitor import Snapshot
@@ -121,11 +121,16 @@ class Engine:
             if cgroup.inode != decision.inode:
                 raise TargetGone(decision.target)
             return self._railed(decision, cgroup, view, now)
-        except (UnknownContainer, UnknownTarget, NotRunning, TargetGone) as e:
-            return self._note(decision, "gone", reason=str(e))
+        except (UnknownContainer, UnknownTarget, NotRunning, TargetGone, CgroupGone) as e:
+            return self._failed(decision, "gone", e)
         except (EnforcerError, CgroupError) as e:
-            # The transaction has recorded what it had begun; this tells of what never began.
-            return self._note(decision, "failed", reason=str(e))
+            return self._failed(decision, "failed", e)
+
+    def _failed(self, decision: Decision, outcome: str, error: Exception) -> DecisionRecord:
+        """A transaction that had begun has recorded its end; here what never began is told."""
+        if RECORDED in getattr(error, "__notes__", ()):
+            return DecisionRecord(None, outcome, decision)
+        return self._note(decision, outcome, reason=str(error))
 
     def _railed(self, decision: Decision, cgroup: Cgroup, view: View, now: float) -> DecisionRecord:
         if decision.kind is Kind.RENEW:

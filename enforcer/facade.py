@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -11,7 +12,7 @@ from enforcer.address import read_own_cgroups
 from enforcer.book import Book
 from enforcer.desk import Desk, Emit
 from enforcer.engine import Engine
-from enforcer.errors import UnknownDecision
+from enforcer.errors import UnknownDecision, UnknownTarget
 from enforcer.executor import Executor
 from enforcer.failpoints import Failpoints
 from enforcer.freezes import Freezes
@@ -24,7 +25,9 @@ from enforcer.load import load_policies
 from enforcer.outcomes import OPERATOR, FreezeOutcome, LimitOutcome, Target
 from enforcer.records import DecisionRecord
 from enforcer.recovery import recover
+from enforcer.spec_limits import LAUNCHING, SpecLimits
 from enforcer.transaction import Transactions
+from launcher.errors import UnknownContainer
 from monitor import Snapshot
 
 
@@ -51,7 +54,8 @@ class Enforcer:
         self._guardian = guardian
         self._ledger = ledger
         self._desk = Desk(hierarchies, find, emit, ledger, guardian, book, transactions, read_own_cgroups())
-        self._limits = LimitChanges(self._desk, points)
+        self._specs = SpecLimits(self._desk)
+        self._limits = LimitChanges(self._desk, points, self._specs)
         self._freezes = Freezes(self._desk)
         self._ends = LeaseEnds(self._desk)
         self._engine = Engine(
@@ -68,10 +72,13 @@ class Enforcer:
                 actor_name="cgwarden",
                 reason=f"the journal was damaged and is set aside as {self._journal.set_aside}",
             )
+        self._ledger.close_what_never_ended(LAUNCHING)
         return recover(self._desk, self._ends)
 
     def on_snapshot(self, snapshot: Snapshot) -> list[DecisionRecord]:
         """Decide and act on one sweep; called by one thread."""
+        with contextlib.suppress(UnknownContainer, UnknownTarget):  # it ended since the sweep
+            self._specs.adopt_all(snapshot.containers.keys())
         return self._engine.on_snapshot(snapshot)
 
     def set_limits(
@@ -146,11 +153,11 @@ class Enforcer:
         self, name: str, limits: Mapping[str, object], written: Sequence[Written] | None, phase: str
     ) -> None:
         """Journal the limits of a launch: `intent` before the kernel is written, `applied` after."""
-        self._limits.record_spec(name, limits, written, phase)
+        self._specs.record(name, limits, written, phase)
 
     def forget(self, name: str) -> None:
         """The container was removed: nothing of its claims and leases means anything any more."""
-        self._limits.drop_spec(name)
+        self._specs.drop(name)
         with self._desk.book.lock(name):
             for place, claims in self._desk.book.places(name):
                 self._desk.book.put(place, None)

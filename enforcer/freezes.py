@@ -9,7 +9,7 @@ from enforcer.claims import FieldClaims
 from enforcer.clocks import boottime_ns
 from enforcer.desk import Desk, new_claim, place_of, read_field
 from enforcer.fields import FREEZER, FROZEN, THAWED
-from enforcer.ledger import EVERYBODY, Place
+from enforcer.ledger_rows import EVERYBODY, Place
 from enforcer.outcomes import FreezeOutcome, WriteRecord
 from enforcer.records import owner_body
 from enforcer.transaction import Done, Move

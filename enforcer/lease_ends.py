@@ -7,7 +7,7 @@ from enforcer.desk import Desk
 from enforcer.errors import GuardianLost
 from enforcer.fields import FREEZER, THAWED
 from enforcer.lease import ALREADY, DRIFT, GONE, RESTORED, RETRY
-from enforcer.ledger import Place
+from enforcer.ledger_rows import Place
 from enforcer.records import owner_body
 
 

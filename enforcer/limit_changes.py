@@ -7,32 +7,31 @@ import hashlib
 import time
 from collections.abc import Mapping, Sequence
 
-from cgroupfs import UNLIMITED, BadLimit, Cgroup, Refused, Write, Written
-from enforcer.claims import Claim
+from cgroupfs import UNLIMITED, BadLimit, Cgroup, Refused, Write
 from enforcer.clocks import boottime_ns
 from enforcer.desk import Desk, claims_over, new_claim, place_of, wired
 from enforcer.errors import BadWish, BelowUsage, OwnerConflict
 from enforcer.failpoints import Failpoints
 from enforcer.fields import same_value, to_wire
 from enforcer.lease import CgroupField
-from enforcer.ledger import dump
-from enforcer.outcomes import SPEC, LimitOutcome, Target, WriteRecord
+from enforcer.ledger_rows import dump
+from enforcer.outcomes import LimitOutcome, Target, WriteRecord
 from enforcer.records import lease_until, owner_body
+from enforcer.spec_limits import SpecLimits
 from enforcer.transaction import Move
 
 _MEMORY = "memory_max_bytes"
 # A limit below usage is EBUSY while the kernel reclaims: insisted on for as long as this.
 BUSY_SEC = 5.0
-_NOT_CLAIMED = ("cpuset_cpus_effective", "cpuset_mems_effective")
 
 
 class LimitChanges:
     """Sets and reads the limits of running containers."""
 
-    def __init__(self, desk: Desk, failpoints: Failpoints) -> None:
+    def __init__(self, desk: Desk, failpoints: Failpoints, specs: SpecLimits) -> None:
         self._desk = desk
         self._failpoints = failpoints
-        self._specs: dict[str, Mapping[str, object]] = {}
+        self._specs = specs
 
     def set(
         self,
@@ -70,7 +69,7 @@ class LimitChanges:
         lease_sec: float | None,
         force: bool,
     ) -> LimitOutcome:
-        self.adopt_spec(target)
+        self._specs.adopt(target)
         moves = self._moves(target.name, cgroup, wishes, owner, lease_sec)
         if not plan and lease_sec is None and all(_is_settled(move) for move in moves):
             return self._outcome(target, cgroup, False, "unchanged", None, ())
@@ -170,7 +169,7 @@ class LimitChanges:
     def read(self, name: str) -> dict[str, dict[str, object]]:
         """Each limit that this kernel offers, read now, with its owner, baseline and the end of its lease."""
         target, cgroup = self._desk.target(name)
-        self.adopt_spec(target)
+        self._specs.adopt(target)
         return self._fields(target.name, cgroup)
 
     def _fields(self, name: str, cgroup: Cgroup) -> dict[str, dict[str, object]]:
@@ -201,51 +200,6 @@ class LimitChanges:
         writes: Sequence[WriteRecord],
     ) -> LimitOutcome:
         return LimitOutcome(changed, status, decision, writes, revision_of(self._fields(target.name, cgroup)))
-
-    def record_spec(
-        self, name: str, limits: Mapping[str, object], written: Sequence[Written] | None, phase: str
-    ) -> None:
-        """The limits of a launch, journaled like any other: the intent before, the read-back after."""
-        writes = [WriteRecord(*write) for write in written or ()]
-        body = owner_body(
-            owner=SPEC,
-            verb="set",
-            target=name,
-            path="",
-            ino=0,
-            field=", ".join(limits),
-            before=None,
-            wanted=wired(limits),
-            reason="limits given at launch",
-            wake="launch",
-        )
-        if phase == "intent":
-            self._desk.ledger.begin({**body, "outcome": "committed"})
-            return
-        self._specs[name] = dict(limits)
-        self._desk.ledger.note({**body, "outcome": phase, "writes": [write.to_wire() for write in writes]})
-
-    def adopt_spec(self, target: Target) -> None:
-        """Make the launch limits of a container claims of `spec`, as soon as its cgroup is known."""
-        limits = self._specs.pop(target.name, None)
-        if limits is None or target.cgroup is None:
-            return
-        kept = []
-        for field, value in limits.items():
-            if field in _NOT_CLAIMED:
-                continue
-            place = place_of(target.name, target.cgroup, field)
-            claim = Claim(SPEC, new_claim(SPEC, value, None).priority, value, None, None, time.time())
-            claims = claims_over(
-                self._desk.book.get(place), UNLIMITED if "max" in field else None
-            ).with_claim(claim)
-            self._desk.book.put(place, claims)
-            kept.append((place, claims))
-        self._desk.ledger.keep(kept)
-
-    def drop_spec(self, name: str) -> None:
-        """The container was removed before anybody asked."""
-        self._specs.pop(name, None)
 
 
 def write_plan(

@@ -18,7 +18,7 @@ from enforcer.errors import GuardianLost
 from enforcer.fields import FREEZER, FROZEN, THAWED, same_value
 from enforcer.lease import RETRY, RETRY_NS, CgroupField, compare_and_set, report_of
 from enforcer.lease_ends import LeaseEnds
-from enforcer.ledger import EVERYBODY, LETS_GO, Intent, Place, Recorded
+from enforcer.ledger_rows import EVERYBODY, LETS_GO, Intent, Place, Recorded
 from enforcer.outcomes import WriteRecord
 from enforcer.records import fact_body
 from enforcer.transaction import lease_of
@@ -29,7 +29,6 @@ APPLIED, ABANDONED, GONE, FAILED = "applied", "abandoned", "gone", "failed"
 
 def recover(desk: Desk, ends: LeaseEnds) -> dict[int, str]:
     """Take over claims, resolve intents left `committed`; returns decision number -> outcome."""
-    desk.ledger.void_older_boots()
     _adopt_claims(desk)
     groups: defaultdict[int, list[Intent]] = defaultdict(list)
     for intent in desk.ledger.open_intents():

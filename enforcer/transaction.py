@@ -16,11 +16,14 @@ from enforcer.executor import Executor
 from enforcer.failpoints import Failpoints
 from enforcer.guardian import Guardian
 from enforcer.lease import Lease
-from enforcer.ledger import LETS_GO, Intent, Ledger, Place, Recorded
+from enforcer.ledger import Ledger
+from enforcer.ledger_rows import LETS_GO, Intent, Place, Recorded
 from enforcer.outcomes import WriteRecord
 from enforcer.records import fact_body
 
 MSEC = 1000.0
+# A note on errors whose outcome stands in the journal already.
+RECORDED = "recorded in the journal"
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +107,7 @@ class Transactions:
             writes = self._executor.run(place.name, cgroup, place.ino, work, extra_sec=extra_sec)
         except (CgroupError, EnforcerError, OSError) as e:
             self._failed(recorded, moves, e, journal_ms)
+            e.add_note(RECORDED)
             raise
         self._failpoints.reach("freeze.written" if kind == "freeze" else "limit.verified")
         timing = {"journal": journal_ms, "write": (time.monotonic() - wrote) * MSEC}

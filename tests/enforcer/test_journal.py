@@ -13,7 +13,8 @@ from enforcer import Journal, JournalFull, JournalUnavailable, NewerJournal
 from enforcer.claims import Claim, FieldClaims
 from enforcer.failpoints import Failpoints
 from enforcer.journal_file import Damaged, check_chain
-from enforcer.ledger import Intent, Ledger, Place
+from enforcer.ledger import Ledger
+from enforcer.ledger_rows import Intent, Place
 from enforcer.records import fact_body
 
 PLACE = Place("web", "/cgwarden/web", 7, "memory_max_bytes")

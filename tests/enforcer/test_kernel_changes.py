@@ -140,8 +140,8 @@ def test_limits_of_a_launch_belong_to_the_spec(rig: Rig) -> None:
     rig.enforcer.release("web", ["pids_max"])
 
     assert web.read_limits().pids_max == 50
+    assert rig.enforcer.decisions("web")[0]["outcome"] == "applied"
     assert [record["owner"] for record in rig.enforcer.decisions("web")] == [
-        "spec",
         "spec",
         "operator",
         "operator",
