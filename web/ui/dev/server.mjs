@@ -23,7 +23,7 @@ setInterval(() => {
   if (process.env.STALL) return;
   world.step(clock());
   send("host", hostOf(world.containers.values(), clock()));
-  send("containers", { t: clock(), containers: rows() });
+  send("containers", { wall_time: clock(), containers: rows() });
 }, 1000);
 
 function send(kind, data) {
@@ -148,8 +148,7 @@ function api(method, path, query, body) {
       : problem(401, "forbidden", "Wrong code", "the code is unknown, used or too old");
   if (!signedIn) return problem(401, "forbidden", "Log in", "no token and no cookie");
   if (path === "/containers") return { containers: rows() };
-  if (path === "/host")
-    return { ...hostOf(world.containers.values(), clock()), info: { hostname: "edge-07" } };
+  if (path === "/host") return { ...hostOf(world.containers.values(), clock()), hostname: "edge-07" };
   if (path === "/host/history")
     return { ...columns(world.hostHistory, ["cpu_used_cores", "memory_available_bytes"], 60), events: [] };
   if (path === "/events") return { events: world.events.slice(-200), last_id: world.events.length };

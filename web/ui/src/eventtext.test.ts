@@ -58,3 +58,8 @@ test("frozen spans: closed, open, ended by the exit, and begun before the first 
   expect(spans(["container.thaw"])).toEqual([[-Infinity, 1]]);
   expect(spans(["container.start", "container.exit"])).toEqual([]);
 });
+
+test("what a title says already is not told a second time as a change", () => {
+  expect(changes(event(1, "container.freeze", { before: "thawed", after: "frozen" }))).toEqual([]);
+  expect(changes(event(1, "container.start", { after: { pid: 5 } }))).toEqual([]);
+});

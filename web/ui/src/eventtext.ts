@@ -42,6 +42,11 @@ export function eventTone(event: EventRecord): Tone {
   return "quiet";
 }
 
+/** Who owns or holds something, as words: "policy:x" is "policy x". */
+export function ownerText(owner: string): string {
+  return owner.replace(/^policy:/, "policy ");
+}
+
 export function actorText(actor: { kind: string; name: string }): string {
   return actor.name && actor.name !== actor.kind ? `${actor.kind} ${actor.name}` : actor.kind;
 }
@@ -58,10 +63,15 @@ export function fieldTitle(field: string): string {
   return FIELDS[field] ?? field.replace(/_(bytes|cores|usec|fraction)$/, "").replaceAll("_", " ");
 }
 
-/** What the event changed: one line per field whose value differs. */
-export function changes(event: Pick<EventRecord, "before" | "after">): Change[] {
-  const before = asFields(event.before);
-  const after = asFields(event.after);
+/** What the event changed; that a container was frozen or got a pid its title says already. */
+export function changes(event: Pick<EventRecord, "type" | "before" | "after">): Change[] {
+  return event.type.startsWith("container.") ? [] : fieldChanges(event.before, event.after);
+}
+
+/** One line per field whose value differs. */
+export function fieldChanges(was: unknown, is: unknown): Change[] {
+  const before = asFields(was);
+  const after = asFields(is);
   const names = new Set([...Object.keys(before), ...Object.keys(after)]);
   return [...names]
     .filter((name) => JSON.stringify(before[name]) !== JSON.stringify(after[name]))

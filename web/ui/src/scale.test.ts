@@ -1,6 +1,6 @@
 // Axes: where the limit stands, and what happens when there is nothing to draw.
 import { expect, test } from "vitest";
-import { firstAt, maxOf, sparkPieces, yScale } from "./scale";
+import { firstAt, maxOf, sparkPieces, windowStart, yScale } from "./scale";
 
 test("a limit near the data is on the chart, one far above is not", () => {
   expect(yScale(90, 100, 1)).toEqual({ max: 108, limitOutside: false });
@@ -46,4 +46,11 @@ test("a sparkline breaks at a hole, ends at the right edge and never leaves its 
 test("a single point and an all-zero line are drawn without dividing by zero", () => {
   expect(sparkPieces([3], 60, 0, 100, 20)).toEqual([]);
   expect(sparkPieces([0, 0], 2, 0, 100, 20)).toEqual(["0.0,20.0 100.0,20.0"]);
+});
+
+test("the window of a young container begins with it, but is never shorter than a minute", () => {
+  expect(windowStart(1000, 300, 900)).toBe(900);
+  expect(windowStart(1000, 300, 990)).toBe(940);
+  expect(windowStart(1000, 300, 5)).toBe(700);
+  expect(windowStart(1000, 300, undefined)).toBe(700);
 });

@@ -21,6 +21,13 @@ export function yScale(dataMax: Num, limit: Num, floor: number): YScale {
   return { max: Math.max(data, inside ? limit : 0) * HEADROOM, limitOutside: !inside };
 }
 
+const LEAST_SEC = 60;
+
+/** Where the window begins: at the first measurement of a container that is younger than the range. */
+export function windowStart(to: number, range: number, first: number | undefined): number {
+  return Math.max(to - range, Math.min(first ?? -Infinity, to - LEAST_SEC));
+}
+
 /** The largest number of some columns between two indices, or null where there is none. */
 export function maxOf(columns: readonly (readonly Num[])[], from: number, to: number): Num {
   let max: Num = null;

@@ -3,7 +3,7 @@
 
 import { computed, signal } from "@preact/signals";
 import { Ring } from "./series";
-import type { Container, ContainerFrame, EventRecord, Host } from "./wire";
+import type { Container, ContainerFrame, EventRecord, Host, Num } from "./wire";
 
 export type Connection = "connecting" | "live" | "lost";
 
@@ -73,13 +73,18 @@ function forget(name: string): void {
 }
 
 export function takeHostFrame(frame: Host): void {
-  arrived(frame.t ?? Date.now() / 1000);
+  arrived(frame.wall_time ?? Date.now() / 1000);
   host.value = { ...host.peek(), ...frame };
   spark(HOST, "cpu").push(frame.cpu_used_cores);
   spark(HOST, "memory").push(usedMemory(frame));
   for (const kind of ["cpu", "memory", "io"] as const) {
-    spark(HOST, `pressure ${kind}`).push(frame.pressure?.[kind]?.some_avg10_fraction);
+    spark(HOST, `pressure ${kind}`).push(hostPressure(frame, kind));
   }
+}
+
+/** The share of the last second in which some task of the host waited; else the kernel's own mean of 10 s. */
+export function hostPressure(frame: Host, kind: "cpu" | "memory" | "io"): Num {
+  return frame[`${kind}_pressure_fraction`] ?? frame.pressure?.[kind]?.some_avg10_fraction ?? null;
 }
 
 export function usedMemory(frame: Host): number | null {

@@ -54,8 +54,8 @@ function follow(): void {
   source = new EventSource(ADDRESS);
   source.addEventListener("open", () => (connection.value = "live"));
   on<Host>("host", takeHostFrame);
-  on<{ t: number; containers: ContainerFrame[] }>("containers", (frame) => {
-    const unknown = takeContainerFrame(frame.t, frame.containers);
+  on<{ wall_time: number; containers: ContainerFrame[] }>("containers", (frame) => {
+    const unknown = takeContainerFrame(frame.wall_time, frame.containers);
     if (unknown.length > 0) void readContainers().then(takeContainers, () => undefined);
   });
   on<EventRecord>("event", (record) => takeEvents([record]));

@@ -83,9 +83,12 @@ export interface Host {
   memory_available_fraction: Num;
   pressure: { cpu: Stall | null; memory: Stall | null; io: Stall | null } | null;
   load1?: Num;
-  /** The sweep's wall clock, in unix seconds. */
-  t?: number;
-  info?: { hostname?: string; version?: string };
+  hostname?: string;
+  /** The sweep's clock, in unix seconds. */
+  wall_time?: number;
+  cpu_pressure_fraction?: Num;
+  memory_pressure_fraction?: Num;
+  io_pressure_fraction?: Num;
 }
 
 export interface EventRecord {
@@ -170,7 +173,7 @@ export interface Decision {
   container?: string | { name: string } | null;
   target?: string | { name: string } | null;
   before?: unknown;
-  value?: unknown;
+  wanted?: unknown;
   policy?: { name: string; mode?: string } | string | null;
   action?: unknown;
   field?: string | null;

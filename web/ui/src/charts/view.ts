@@ -5,6 +5,7 @@ import { computed, signal } from "@preact/signals";
 import { frozenSpans } from "../eventtext";
 import { unix } from "../format";
 import { events, measuredAt, paused } from "../store";
+import { windowStart } from "../scale";
 import { Series } from "../series";
 import type { EventRecord } from "../wire";
 import { CHART_METRICS } from "./panels";
@@ -39,7 +40,8 @@ export class View {
     if (ended !== null) return [ended + 2 - rangeSec.value, ended + 2];
     if (!paused.value || this.standingAt === 0)
       this.standingAt = Math.max(measuredAt.value, this.series.t.at(-1) ?? 0);
-    return [this.standingAt - rangeSec.value, this.standingAt];
+    this.version.value;
+    return [windowStart(this.standingAt, rangeSec.value, this.series.t[0]), this.standingAt];
   });
 
   readonly own = computed<EventRecord[]>(() => {

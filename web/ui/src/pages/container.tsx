@@ -6,6 +6,7 @@ import { Problem, readContainer, readDecisions } from "../api";
 import { rangeSec, type View } from "../charts/view";
 import { Stack, useView } from "../charts/stack";
 import { ago, duration, unix } from "../format";
+import { ownerText } from "../eventtext";
 import { useKeys } from "../keys";
 import { Actions, limiting, toggleFreeze } from "../parts/actions";
 import { DecisionView } from "../parts/decision";
@@ -90,7 +91,9 @@ function Head({ container, holders }: { container: Container; holders: readonly 
         <StateBadge container={container} />
         <span class="muted">
           {lifeText(container)}
-          {container.state === "frozen" && holders.length > 0 ? ` · held by ${holders.join(", ")}` : ""}
+          {container.state === "frozen" && holders.length > 0
+            ? ` · held by ${holders.map(ownerText).join(", ")}`
+            : ""}
         </span>
       </div>
       <Actions container={container} />

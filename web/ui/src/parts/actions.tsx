@@ -2,6 +2,7 @@
 
 import { signal } from "@preact/signals";
 import { freeze, thaw } from "../api";
+import { ownerText } from "../eventtext";
 import { containers } from "../store";
 import type { Container, Holding } from "../wire";
 import { say, sayProblem } from "./notice";
@@ -34,7 +35,7 @@ function show(answer: Holding): void {
 
 function outcomeText(answer: Holding, wasThaw: boolean): string {
   if (wasThaw && answer.state === "frozen")
-    return `${answer.name} is still frozen, held by ${answer.holders.join(", ")}`;
+    return `${answer.name} is still frozen, held by ${answer.holders.map(ownerText).join(", ")}`;
   if (!answer.changed) return `${answer.name} was ${answer.state} already`;
   return `${answer.name} is ${wasThaw ? "running again" : "frozen"}`;
 }

@@ -1,7 +1,7 @@
 // One decision with its evidence, as it stands in the journal: what was measured, which condition was met, which guard
 // rails it passed, what was written and what the kernel then said.
 
-import { changes, changeText } from "../eventtext";
+import { changeText, fieldChanges, ownerText } from "../eventtext";
 import { clock, duration, percent, bytes, digits, unix } from "../format";
 import { containerLink } from "../route";
 import type { Decision, Input } from "../wire";
@@ -10,7 +10,7 @@ import { Writes } from "./writes";
 export function policyName(decision: Decision): string {
   const { policy, owner } = decision;
   if (policy && typeof policy === "object") return policy.name;
-  return policy || owner || "operator";
+  return policy || owner?.replace(/^policy:/, "") || "operator";
 }
 
 export function containerName(decision: Decision): string | null {
@@ -55,11 +55,12 @@ export function DecisionView({
 
 /** What it changed, or would have: the field where the record names it, else the first kernel file. */
 export function changeOf(decision: Decision): string {
-  const { field, before, value } = decision;
-  if (field && value !== undefined)
-    return changes({ before: { [field]: before ?? null }, after: { [field]: value } })
+  const { field, before, wanted } = decision;
+  if (field && wanted != null) {
+    return fieldChanges({ [field]: before }, { [field]: wanted })
       .map(changeText)
       .join(", ");
+  }
   const write = decision.writes?.[0];
   return write ? `${write.file} ${write.before ?? "–"} → ${write.value ?? write.wanted ?? ""}` : "";
 }
@@ -120,7 +121,7 @@ function Evidence({ decision }: { decision: Decision }) {
         <code>{decision.id}</code>
         <span class="muted">
           {" "}
-          owner {decision.owner ?? "none"}
+          {decision.owner ? `owner ${ownerText(decision.owner)}` : "no owner"}
           {leaseText(decision)}
           {decision.verdict ? ` · verdict: ${decision.verdict}` : ""}
         </span>
@@ -141,11 +142,11 @@ function Block({ title, children }: { title: string; children: preact.ComponentC
 function leaseText(decision: Decision): string {
   const ends = unix(decision.lease_until);
   const at = unix(decision.at);
-  return ends === null || at === null ? "" : ` · lease of ${duration(ends - at)}`;
+  return ends === null || at === null ? "" : ` · lease of ${duration(Math.round(ends - at))}`;
 }
 
 export function inputText(input: Input): string {
-  const where = input.of ? ` of ${input.of}` : "";
+  const where = input.of && input.of !== "target" ? ` of the ${input.of}` : "";
   const limit = input.threshold == null ? "" : ` against ${inUnit(input.threshold, input.unit)}`;
   return `${input.signal}${where} ${inUnit(input.value, input.unit)}${limit}`;
 }
@@ -159,11 +160,21 @@ function inUnit(value: number | null | undefined, unit: string | undefined): str
 
 /** A tree of conditions: leaves with their truth and how long they held, under all, any, not. */
 function Predicate({ tree }: { tree: unknown }) {
+  if (Array.isArray(tree)) {
+    return (
+      <>
+        {tree.map((one, i) => (
+          <Predicate key={i} tree={one} />
+        ))}
+      </>
+    );
+  }
   if (tree === null || typeof tree !== "object") return <code>{String(tree)}</code>;
   const node = tree as Record<string, unknown>;
   if (typeof node["leaf"] === "string") {
     const held = typeof node["held_s"] === "number" ? `held ${digits(node["held_s"])} s` : "";
-    const need = typeof node["need_s"] === "number" ? ` of ${digits(node["need_s"])} s` : "";
+    const need =
+      typeof node["need_s"] === "number" && node["need_s"] > 0 ? ` of ${digits(node["need_s"])} s` : "";
     return (
       <div class={node["true"] ? "leaf true" : "leaf"}>
         <code>{node["leaf"]}</code>{" "}

@@ -59,5 +59,5 @@ export function EventList({
 function lease(event: EventRecord): string {
   const until = unix(event.until);
   const from = unix(event.time);
-  return until === null || from === null ? "" : ` · for ${duration(until - from)}`;
+  return until === null || from === null ? "" : ` · for ${duration(Math.round(until - from))}`;
 }

@@ -1,6 +1,6 @@
 // What does not move: limits with who set them, what is run, and where its cgroups are.
 
-import { fieldTitle } from "../eventtext";
+import { fieldTitle, ownerText } from "../eventtext";
 import { limit } from "../format";
 import type { Inspected } from "../wire";
 import { limiting } from "./actions";
@@ -15,7 +15,9 @@ export function Facts({ container }: { container: Inspected }) {
         <h2>Program</h2>
         <dl class="facts">
           <Fact title="command">
-            <code>{container.command.join(" ")}</code>
+            <code class="clamped" title={container.command.join(" ")}>
+              {container.command.join(" ")}
+            </code>
           </Fact>
           <Fact title="image">
             <code>{container.image}</code>
@@ -77,7 +79,7 @@ function LimitFacts({ container }: { container: Inspected }) {
               {limit(field, value)}
               {owners[field] && (
                 <small class={owners[field].startsWith("policy") ? "owner by-policy" : "owner"}>
-                  {owners[field]}
+                  {ownerText(owners[field])}
                 </small>
               )}
             </Fact>
@@ -88,12 +90,17 @@ function LimitFacts({ container }: { container: Inspected }) {
   );
 }
 
-const DEFAULTS: Record<string, unknown> = { cpu_shares: 1024, blkio_weight: 500, cpu_burst_usec: 0 };
+// Two schedulers, two defaults of the weight.
+const DEFAULTS: Record<string, unknown[]> = {
+  cpu_shares: [1024],
+  blkio_weight: [100, 500],
+  cpu_burst_usec: [0],
+};
 
 function isDefault(field: string, value: unknown): boolean {
   if (field.startsWith("cpuset_")) return true;
   if (typeof value === "object") return Object.keys(value ?? {}).length === 0;
-  return DEFAULTS[field] === value;
+  return DEFAULTS[field]?.includes(value) ?? false;
 }
 
 /** One directory per hierarchy: where there are many, they wait until they are asked for. */

@@ -1,7 +1,7 @@
 // The host in one band: what is left for containers, and whether tasks wait. Quiet numbers, each with its last minute.
 
 import { bytes, cores, NONE, percent } from "../format";
-import { HOST, host, spark, usedMemory } from "../store";
+import { HOST, host, hostPressure, spark, usedMemory } from "../store";
 import type { Host, Num } from "../wire";
 import { Spark } from "./spark";
 
@@ -26,7 +26,7 @@ export function HostBand() {
         colour="var(--c-green)"
       />
       {(["cpu", "memory", "io"] as const).map((kind) => (
-        <Pressure key={kind} kind={kind} value={seen.pressure?.[kind]?.some_avg10_fraction ?? null} />
+        <Pressure key={kind} kind={kind} value={hostPressure(seen, kind)} />
       ))}
     </section>
   );
@@ -72,7 +72,7 @@ const COLOURS = { cpu: "var(--c-orange)", memory: "var(--c-purple)", io: "var(--
 
 function Pressure({ kind, value }: { kind: "cpu" | "memory" | "io"; value: Num }) {
   return (
-    <div class="figure small" title="Share of the last 10 s in which some task waited">
+    <div class="figure small" title="Share of the last second in which some task waited">
       <h2>{TITLES[kind]} pressure</h2>
       <p>
         <strong>{value === null ? NONE : percent(value)}</strong>

@@ -1,6 +1,6 @@
 // The fields of the limits form: the value in force, who set it, and until when.
 
-import { fieldTitle } from "../eventtext";
+import { fieldTitle, ownerText } from "../eventtext";
 import { duration, limit, unix } from "../format";
 import { FIELDS } from "../limitwish";
 import { now } from "../store";
@@ -50,7 +50,7 @@ export function Fields({ document, typed, problems, onType }: FieldsProps) {
 }
 
 function aboutField(field: string, known: LimitField): string {
-  const parts = [known.owner ? `set by ${known.owner}` : "no owner"];
+  const parts = [known.owner ? `set by ${ownerText(known.owner)}` : "no owner"];
   if (known.baseline != null && known.baseline !== known.value)
     parts.push(`was ${limit(field, known.baseline)}`);
   const ends = unix(known.expires_at);

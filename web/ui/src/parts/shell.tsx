@@ -43,7 +43,7 @@ export function Shell({ children }: { children: ComponentChildren }) {
           ))}
         </nav>
         <span class="spacer" />
-        {host.value?.info?.hostname && <span class="hostname muted">{host.value.info.hostname}</span>}
+        {host.value?.hostname && <span class="hostname muted">{host.value.hostname}</span>}
         <Pulse />
         <ThemeButton />
         <button
