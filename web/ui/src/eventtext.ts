@@ -1,7 +1,7 @@
 // What happened, in words: each event has a short title, the change it made, and who did it. Charts, tables and the
 // log all take their text from here.
 
-import { limit } from "./format";
+import { limit, NONE } from "./format";
 import type { EventRecord } from "./wire";
 
 export type Tone = "quiet" | "policy" | "operator" | "cold" | "bad";
@@ -86,6 +86,7 @@ function asFields(value: unknown): Record<string, unknown> {
 
 export function changeText(change: Change): string {
   const title = change.field === "" ? "" : `${fieldTitle(change.field)} `;
+  if (change.before === NONE) return `${title}${change.after}`;
   const unit = / \S+$/.exec(change.after)?.[0] ?? "";
   const before = unit && change.before.endsWith(unit) ? change.before.slice(0, -unit.length) : change.before;
   return `${title}${before} → ${change.after}`;
