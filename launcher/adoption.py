@@ -40,7 +40,7 @@ def _classify(site: Site, name: str) -> Found | None:
     state_dir = site.state_of(name)
     init = records.read_record(state_dir, records.INIT)
     end = records.read_record(state_dir, records.EXIT)
-    intent = records.read_record(state_dir, records.SPEC)
+    intent = records.read_record(state_dir, records.SPEC) or (init or {}).get("intent")
     if init is None and end is None:
         _roll_back(site, name)
         return None

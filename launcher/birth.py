@@ -83,9 +83,10 @@ def _launch(spec: ContainerSpec, facts: LaunchFacts, daemon: socket.socket) -> S
     theirs.close()
     # All this goes on record while the first process sets itself up.
     identity = _identity(pid, facts)
+    intent = {"spec": spec.to_wire(), "created_at": facts.created_at}
     listener = channel.bind_control(run_fd)
-    records.write_record(state_fd, records.INIT, identity, durable=False)
-    records.sync_records(state_fd, records.SPEC, records.INIT, "..")
+    # The record repeats the intent: one sync makes both last.
+    records.create_record(state_fd, records.INIT, identity | {"intent": intent})
     _open_gate(status, pid, daemon)
     return Supervisor(pidfd, identity, state_fd, readers, listener)
 

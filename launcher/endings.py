@@ -24,11 +24,12 @@ def finish(site: Site, container: Container, pidfd: int | None, reason: str) -> 
     """Read the last numbers, complete the record, remove the cgroups; may be cut short and done again."""
     state_dir = site.state_of(container.name)
     record = records.read_record(state_dir, records.EXIT)
+    recorded = record is not None
     if record is None:
         record = _exit_unseen(container, pidfd) | {"reason": reason}
     if "oom_killed" not in record:
         record |= _last_numbers(container.cgroup)
-        _write_exit(state_dir, record)
+        _write_exit(state_dir, record, recorded)
     left = _remove_cgroups(site, container)
     shutil.rmtree(site.run_of(container.name), ignore_errors=True)
     ended = exited(container, record)
@@ -83,10 +84,11 @@ def _last_numbers(cgroup: Cgroup | None) -> dict[str, Any]:
     return {"oom_killed": bool(slow.oom_kills), "usage": usage}
 
 
-def _write_exit(state_dir: str, record: dict[str, Any]) -> None:
+def _write_exit(state_dir: str, record: dict[str, Any], recorded: bool) -> None:
     fd = os.open(state_dir, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        records.write_record(fd, records.EXIT, record)
+        # The supervisor's part has been synced; the last numbers are lost with the host's memory anyway.
+        records.write_record(fd, records.EXIT, record, durable=not recorded)
     except OSError as e:
         # A full disk keeps no record; the container has ended all the same, and waiters must hear of it.
         record["reason"] = f"{record.get('reason') or _reason(record)} (not recorded: {e.strerror})"

@@ -47,14 +47,17 @@ def launch(
     with contextlib.ExitStack() as undo:
         created_at = _write_intent(site, spec, undo)
         # The supervisor gets ready while we make the cgroups; if we fail, it sees its channel end and leaves.
-        answers = spawner.request({"spec": spec.to_wire(), "facts": site.facts(spec).to_wire()}, [])
+        request = {"spec": spec.to_wire(), "facts": site.facts(spec, created_at).to_wire()}
+        answers = spawner.request(request, [])
         with answers:
             cgroup = site.hierarchies.create(site.cgroup_of(spec.name))
             undo.callback(site.hierarchies.remove, cgroup.path)
             undo.callback(cgroup.close)
             undo.callback(_kill_rest, cgroup)
-            apply_limits(spec, cgroup, record_limits)
+            written = apply_limits(spec, cgroup, record_limits)
             _send_cgroups(answers, cgroup)
+            if spec.limits:
+                record_limits(spec, written, "applied")
             identity = _await_started(answers, spec.command[0])
         undo.pop_all()
     started = Container(
@@ -86,15 +89,18 @@ def _write_intent(site: Site, spec: ContainerSpec, undo: contextlib.ExitStack) -
         os.mkdir(state_dir, 0o700)
     except FileExistsError:
         raise NameTaken(spec.name) from None
+    except OSError as e:
+        raise LaunchFailed("record the intent", f"{state_dir}: {e.strerror}") from e
     undo.callback(shutil.rmtree, state_dir, ignore_errors=True)
     created_at = records.rfc3339()
+    intent = {"spec": spec.to_wire(), "created_at": created_at}
     fd = os.open(state_dir, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        records.write_record(
-            fd, records.SPEC, {"spec": spec.to_wire(), "created_at": created_at}, durable=False
-        )
+        records.write_record(fd, records.SPEC, intent, durable=False)
         for name in ("upper", "work", "root"):
             os.mkdir(name, 0o755, dir_fd=fd)
+    except OSError as e:
+        raise LaunchFailed("record the intent", f"{state_dir}: {e.strerror}") from e
     finally:
         os.close(fd)
     undo.callback(shutil.rmtree, run_dir, ignore_errors=True)
@@ -103,14 +109,13 @@ def _write_intent(site: Site, spec: ContainerSpec, undo: contextlib.ExitStack) -
     return created_at
 
 
-def apply_limits(spec: ContainerSpec, cgroup: Cgroup, record_limits: RecordLimits) -> None:
+def apply_limits(spec: ContainerSpec, cgroup: Cgroup, record_limits: RecordLimits) -> list[Written]:
     """Limits and device rules, in force before any process exists; a bad limit is found before any write."""
     writes = cgroup.plan_limits(spec.limits)
     if spec.limits:
         record_limits(spec, None, "intent")
     written = cgroup.apply([*cgroup.plan_devices(device_rules(spec)), *writes])
-    if spec.limits:
-        record_limits(spec, [done for done in written if done.controller != "devices"], "applied")
+    return [done for done in written if done.controller != "devices"]
 
 
 def entry_fds(cgroup: Cgroup) -> tuple[list[int], int | None]:

@@ -22,6 +22,7 @@ class LaunchFacts:
     state_dir: str
     run_dir: str
     boot_id: str
+    created_at: str
     cgroup_path: str
     cgroup_binds: tuple[tuple[str, str], ...]
     hidden: tuple[str, ...]

@@ -8,6 +8,7 @@ STATE_DIR/containers/NAME/spec.json   what was asked for; exists before anything
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import time
@@ -20,31 +21,34 @@ EXIT: Final = "exit.json"
 
 
 def write_record(dir_fd: int, name: str, value: dict[str, Any], *, durable: bool = True) -> None:
-    """Replace the file whole. Without `durable` the caller syncs later, before it acknowledges anything."""
+    """Replace the file whole: a crash leaves the old one or the new one; of the host too where `durable`."""
     fresh = f".{name}.new"
-    fd = os.open(
-        fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600, dir_fd=dir_fd
-    )
-    try:
-        os.write(fd, json.dumps(value).encode())
-        if durable:
-            os.fsync(fd)
-    finally:
-        os.close(fd)
+    _write(dir_fd, fresh, os.O_TRUNC, value, durable)
     os.rename(fresh, name, src_dir_fd=dir_fd, dst_dir_fd=dir_fd)
     if durable:
         os.fsync(dir_fd)
 
 
-def sync_records(dir_fd: int, *names: str) -> None:
-    """Make records that were written without waiting last: one journal commit for all, as a rule."""
-    for name in names:
-        fd = os.open(name, os.O_RDONLY | os.O_CLOEXEC, dir_fd=dir_fd)
-        try:
+def create_record(dir_fd: int, name: str, value: dict[str, Any]) -> None:
+    """Write a file that is new, durably, with a single wait for the disk.
+
+    Linux file systems keep the name of a new file with its data, which a rename would need a second sync for.
+    A crash in between leaves half a file, which reads as none: nobody was told of it yet.
+    """
+    _write(dir_fd, name, os.O_EXCL, value, durable=True)
+
+
+def _write(dir_fd: int, name: str, flag: int, value: dict[str, Any], durable: bool) -> None:
+    text = json.dumps(value).encode()
+    flags = os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | flag
+    fd = os.open(name, flags, 0o600, dir_fd=dir_fd)
+    try:
+        if os.write(fd, text) != len(text):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), name)
+        if durable:
             os.fsync(fd)
-        finally:
-            os.close(fd)
-    os.fsync(dir_fd)
+    finally:
+        os.close(fd)
 
 
 def read_record(directory: str, name: str) -> dict[str, Any] | None:

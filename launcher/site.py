@@ -73,12 +73,13 @@ class Site:
             raise BadSpec("rootfs", f"{spec.rootfs} is inside cgwarden's own directories")
         return path
 
-    def facts(self, spec: ContainerSpec) -> LaunchFacts:
+    def facts(self, spec: ContainerSpec, created_at: str = "") -> LaunchFacts:
         """All that a supervisor must be told, and all of it is known before anything is made."""
         return LaunchFacts(
             state_dir=self.state_of(spec.name),
             run_dir=self.run_of(spec.name),
             boot_id=self.boot_id,
+            created_at=created_at,
             cgroup_path=self.cgroup_of(spec.name),
             cgroup_binds=tuple(self._binds(spec.name)),
             hidden=tuple(self._hidden(spec.rootfs)),
