@@ -76,6 +76,9 @@ def _explain(reading: LeafReading) -> str:
     shown = "unknown" if reading.value is None else format_quantity(reading.value, unit)
     stat = "" if leaf.stat == "last" else f" {leaf.stat} {leaf.window_sec:g}s"
     whose = "node " if leaf.of == "node" else ""
-    sign = ">" if leaf.above else "<"
+    name = f"{whose}{leaf.signal.name}{stat} {shown}"
+    if reading.value is not None and not leaf.beyond(reading.value):
+        side = "below" if leaf.above else "above"
+        return f"{name}, not yet {side} {format_quantity(leaf.clear, unit)}"
     held = f" for {reading.held_sec:.0f} s" if leaf.for_sec else ""
-    return f"{whose}{leaf.signal.name}{stat} {shown} {sign} {format_quantity(leaf.threshold, unit)}{held}"
+    return f"{name} {'>' if leaf.above else '<'} {format_quantity(leaf.threshold, unit)}{held}"

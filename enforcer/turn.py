@@ -181,7 +181,7 @@ def decision_of(
         value=value,
         before=container.fields.get(field),
         lease_sec=policy.lease_of(action),
-        reason=reason or explain(readings),
+        reason=reason or "; ".join(part for part in (explain(readings), formula) if part),
         readings=readings,
         formula=formula,
         candidates=candidates,

@@ -208,7 +208,15 @@ def test_suppression_begins_after_its_hold_and_follows_the_load() -> None:
         (4, "step", 0.6),
         (5, "step", 1.0),
     ]
-    assert done[0][1].formula == "4×0.65 − 1.00 − 0.50 = 1.10 cores"
+    assert done[0][1].reason == "node cpu.usedRatio 90 % > 65 % for 2 s; 4×0.65 − 1.00 − 0.50 = 1.10 cores"
+
+
+def test_the_reason_tells_when_only_the_leaving_threshold_holds_it() -> None:
+    views = [busy(0.9, UNLIMITED)] * 3 + [busy(0.62, 0.8, baselines={"cpu_max_cores": UNLIMITED})]
+
+    done = play(views, policies(SQUEEZE_JOBS))
+
+    assert done[-1][1].reason.startswith("node cpu.usedRatio 62 %, not yet below 60 %; ")
 
 
 def test_suppression_lets_go_slowly_and_then_restores() -> None:

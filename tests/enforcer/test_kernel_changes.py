@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from cgroupfs import UNLIMITED, CgroupGone
+from cgroupfs import UNLIMITED, CgroupGone, Refused
 from enforcer import BadWish, BelowUsage, Forbidden, JournalFull, OwnerConflict, TargetGone
 from enforcer.failpoints import Failpoints
 from launcher.errors import NotRunning
@@ -258,3 +258,18 @@ def test_a_damaged_journal_is_told_and_leases_are_still_known(rig: Rig) -> None:
     told = rig.enforcer.limits("web")["pids_max"]
     assert (told["value"], told["owner"], told["baseline"]) == (50, "lease", "max")
     assert told["expires_at"] is not None
+
+
+def test_with_force_a_limit_below_usage_is_tried_and_the_kernels_no_is_recorded(rig: Rig) -> None:
+    web = rig.box(command=HOLDING)
+    wait_for(lambda: (web.hot(keep=False).read().memory or (0,))[0] > 64 * MIB)
+
+    with pytest.raises(Refused, match=r"memory\.limit_in_bytes"):
+        rig.enforcer.set_limits("web", {"pids_max": 50, "memory_max_bytes": 32 * MIB}, reason="", force=True)
+
+    limits = web.read_limits()
+    assert (limits.memory_max_bytes, limits.pids_max) == (UNLIMITED, UNLIMITED)
+    assert len(web.procs()) == 1
+    (record,) = rig.enforcer.decisions("web")
+    assert record["outcome"] == "failed"
+    assert rig.enforcer.limits("web")["pids_max"]["owner"] is None
