@@ -76,10 +76,10 @@ def read_assets(directory: Path) -> dict[str, Asset]:
 
 
 def _regular_files(directory: Path) -> list[Path]:
-    # A symlink in the folder could lead anywhere, so none is followed.
+    # A symlink in the folder could lead anywhere, so none is followed; hidden files are the build's own.
     found = []
     for folder, _, names in os.walk(directory, followlinks=False):
-        paths = [Path(folder) / name for name in names]
+        paths = [Path(folder) / name for name in names if not name.startswith(".")]
         found += [path for path in paths if path.is_file() and not path.is_symlink()]
     return found
 

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Awaitable, Callable, Iterator
+from http import HTTPStatus
 from typing import Any, Final
 
 from fastapi import FastAPI, Request
@@ -138,7 +139,9 @@ def _problem(request_id: str, error: Problem) -> Response:
 
 
 def _http_error(request_id: str, error: HTTPException) -> Response:
-    response = answer(of_status(error.status_code), str(error.detail), request_id)
+    kind = of_status(error.status_code)
+    is_told = error.detail != HTTPStatus(error.status_code).phrase
+    response = answer(kind, str(error.detail) if is_told else kind.title, request_id)
     response.headers.update(error.headers or {})
     return response
 

@@ -16,6 +16,7 @@ def dist(tmp_path: Path) -> Path:
     (folder / "assets").mkdir(parents=True)
     (folder / "index.html").write_text("<!doctype html>built")
     (folder / "favicon.svg").write_text("<svg/>")
+    (folder / ".stamp").write_text("hash")
     (folder / "assets" / "main-BcD3fGh1.js").write_text("let a")
     (folder / "assets" / "main-BcD3fGh1.js.gz").write_bytes(b"packed")
     (folder / "assets" / "plain.css").write_text("a{}")
@@ -55,7 +56,9 @@ def test_a_compressed_twin_is_sent_to_those_who_take_it(get: Callable[..., Answe
     assert (answer.body, answer.headers["content-encoding"]) == (b"packed", "gzip")
 
 
-@pytest.mark.parametrize("path", ["/assets/secret.txt", "/assets/", "/assets", "/nothing", "/assets/x/y"])
+@pytest.mark.parametrize(
+    "path", ["/assets/secret.txt", "/.stamp", "/assets/", "/assets", "/nothing", "/assets/x/y"]
+)
 def test_nothing_else_can_be_had_not_even_by_a_link_in_the_folder(
     get: Callable[..., Answer], path: str
 ) -> None:
