@@ -1,6 +1,6 @@
 // Events in words, and the spans that the charts shade.
 import { expect, test } from "vitest";
-import { changes, changeText, eventLine, eventTone, frozenSpans } from "./eventtext";
+import { changes, changeText, fieldChanges, eventLine, eventTone, frozenSpans } from "./eventtext";
 import type { EventRecord } from "./wire";
 
 const event = (id: number, type: string, rest: Partial<EventRecord> = {}): EventRecord => ({
@@ -62,4 +62,8 @@ test("frozen spans: closed, open, ended by the exit, and begun before the first 
 test("what a title says already is not told a second time as a change", () => {
   expect(changes(event(1, "container.freeze", { before: "thawed", after: "frozen" }))).toEqual([]);
   expect(changes(event(1, "container.start", { after: { pid: 5 } }))).toEqual([]);
+});
+
+test("a field that had no value before is told without one", () => {
+  expect(fieldChanges(null, { pids_max: 50 }).map(changeText)).toEqual(["pids 50"]);
 });

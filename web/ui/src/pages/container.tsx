@@ -157,13 +157,13 @@ function Story({ name, view }: { name: string; view: View }) {
           <p class="muted">No policy and no person has changed anything here.</p>
         ) : (
           decisions.value
-            .slice(0, 12)
+            .slice(0, 8)
             .map((one) => <DecisionView key={one.id} decision={one} withName={false} />)
         )}
       </section>
       <section aria-labelledby="what">
         <h2 id="what">Events</h2>
-        {own.length === 0 ? <p class="muted">Nothing yet.</p> : <EventList events={own.slice(0, 20)} />}
+        {own.length === 0 ? <p class="muted">Nothing yet.</p> : <EventList events={own.slice(0, 12)} />}
       </section>
     </div>
   );

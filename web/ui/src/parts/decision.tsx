@@ -57,9 +57,12 @@ export function DecisionView({
 export function changeOf(decision: Decision): string {
   const { field, before, wanted } = decision;
   if (field && wanted != null) {
-    return fieldChanges({ [field]: before }, { [field]: wanted })
-      .map(changeText)
-      .join(", ");
+    // Limits given at launch are one record of many fields.
+    const many = typeof wanted === "object";
+    const changed = many
+      ? fieldChanges(before, wanted)
+      : fieldChanges({ [field]: before }, { [field]: wanted });
+    return changed.map(changeText).join(", ");
   }
   const write = decision.writes?.[0];
   return write ? `${write.file} ${write.before ?? "–"} → ${write.value ?? write.wanted ?? ""}` : "";
