@@ -6,6 +6,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Final
 
 import cgroupfs
 from cgwarden import __version__
@@ -21,6 +22,9 @@ from web.server import serve
 from web.sockets import CannotListen, bind_tcp, bind_unix
 
 log = logging.getLogger("cgwarden")
+
+STOP_FILE: Final = "policies.stop"
+"""While this file exists in the run directory, every policy only observes; leases still end."""
 
 
 def run_daemon(
@@ -78,12 +82,14 @@ class Parts:
             on_event=self._on_container_event,
             record_limits=self._record_limits,
         )
+        self.journal = Journal(str(state_dir / "journal.db"))
         self.enforcer = Enforcer(
             hierarchies=hierarchies,
             find=self.launcher.get,
-            journal=Journal(str(state_dir / "journal.db")),
+            journal=self.journal,
             emit=self._emit,
             guardian=guardian,
+            stop_file=str(Path(config.run_dir) / STOP_FILE),
         )
         self.monitor = Monitor(
             source=self.launcher,
@@ -162,7 +168,15 @@ class Parts:
             ("ok", "sweeps and decides") if alive else ("missing", "its sweep or engine thread died")
         )
         daemon = make_check("daemon", state, detail, "" if alive else "restart it; containers keep running")
-        return check_host(daemon, self._check_events())
+        return check_host(daemon, self._check_journal(), self._check_events())
+
+    def _check_journal(self) -> Check:
+        if not self.journal.healthy():
+            return make_check("journal", "missing", "cannot be written: limits stay as they are", "make room")
+        if self.journal.set_aside is not None:
+            detail = f"a new one: the old was damaged and is set aside as {self.journal.set_aside}"
+            return make_check("journal", "degraded", detail, "delete that file once it was looked at")
+        return make_check("journal", "ok", "written to disk before each change")
 
     def _check_events(self) -> Check:
         if self.events.failure is None:
