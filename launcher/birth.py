@@ -1,7 +1,7 @@
 """How a supervisor comes to its container: by starting it, or by taking over from one that was killed.
 
 The first process sets itself up while the supervisor puts it on record; the gate between set-up and program
-opens when both are done and the daemon that asked is still there to be told.
+opens when both are done.
 """
 
 from __future__ import annotations
@@ -9,8 +9,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import select
-import signal
 import socket
 from typing import Any, Final
 
@@ -87,7 +85,12 @@ def _launch(spec: ContainerSpec, facts: LaunchFacts, daemon: socket.socket) -> S
     listener = channel.bind_control(run_fd)
     # The record repeats the intent: one sync makes both last.
     records.create_record(state_fd, records.INIT, identity | {"intent": intent})
-    _open_gate(status, pid, daemon)
+    try:
+        _open_gate(status, pid)
+    except _LaunchRefused:
+        # An intent without a record is what the next daemon undoes, should this one be gone.
+        os.unlink(records.INIT, dir_fd=state_fd)
+        raise
     return Supervisor(pidfd, identity, state_fd, readers, listener)
 
 
@@ -124,22 +127,17 @@ def _supervisor_identity() -> dict[str, Any]:
     return {"supervisor_pid": os.getpid(), "supervisor_start_ticks": records.read_start_ticks(os.getpid())}
 
 
-def _open_gate(status: socket.socket, pid: int, daemon: socket.socket) -> None:
-    """Wait until the first process is ready, let it go, and see execve succeed (a channel that ends)."""
+def _open_gate(status: socket.socket, pid: int) -> None:
+    """Wait until the first process is ready, let it go, and see execve succeed (a channel that ends).
+
+    The daemon may be gone by now. The container is on record, so it runs, and the next daemon adopts it.
+    """
     word = status.recv(LONGEST_WORD)
-    if word == b"ready" and not _is_gone(daemon):
+    if word == b"ready":
         status.send(b"go")
         word = status.recv(LONGEST_WORD)
         if not word:
             status.close()
             return
-    # A daemon that died before the gate opened has told nobody of this container: it must not run.
-    os.kill(pid, signal.SIGKILL)
     os.waitpid(pid, 0)
-    raise _LaunchRefused(json.loads(word) if word.startswith(b"{") else DIED)
-
-
-def _is_gone(peer: socket.socket) -> bool:
-    poller = select.poll()
-    poller.register(peer, 0)
-    return bool(poller.poll(0))
+    raise _LaunchRefused(json.loads(word) if word else DIED)

@@ -9,7 +9,7 @@ import os
 import select
 import signal
 import socket
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from typing import Any, Final
 
 from launcher import channel
@@ -57,7 +57,13 @@ class ExecSession:
         control.settimeout(None)
         return cls(control, answer.body["running"], {out_read: "stdout", err_read: "stderr"})
 
-    def __iter__(self) -> Iterator[tuple[str, bytes]]:
+    def __iter__(self) -> Generator[tuple[str, bytes], None, None]:
+        try:
+            yield from self._read()
+        finally:
+            self.close()
+
+    def _read(self) -> Iterator[tuple[str, bytes]]:
         poller = select.poll()
         for fd in (*self._readers, self._control.fileno()):
             poller.register(fd, select.POLLIN)
@@ -73,7 +79,6 @@ class ExecSession:
                     poller.unregister(fd)
                     os.close(fd)
                     del self._readers[fd]
-        self.close()
 
     def _take_exit(self, poller: select.poll) -> None:
         poller.unregister(self._control.fileno())

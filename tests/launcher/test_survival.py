@@ -50,15 +50,23 @@ class Owner:
         assert self.process.stdin is not None and self.process.stdout is not None
         self.process.stdin.write(json.dumps(order))
         self.process.stdin.close()
-        self.spawner_pid = int(self.process.stdout.readline())
+
+    def wait_until_all_run(self) -> "Owner":
+        assert self.process.stdout is not None
+        assert int(self.process.stdout.readline()) > 0
+        return self
 
     def kill(self) -> None:
         self.process.kill()
         self.process.wait()
         assert self.process.stdout is not None
         # Nothing that outlives the daemon holds its output open.
-        assert self.process.stdout.read() == ""
+        self.process.stdout.read()
         self.process.stdout.close()
+
+
+def start_all(place: Place, root: Path, scripts: dict[str, str], **fields: object) -> Owner:
+    return Owner(place, root, scripts, **fields).wait_until_all_run()
 
 
 def read_init(place: Place, name: str = "t") -> dict[str, Any]:
@@ -71,7 +79,7 @@ def log_of(launcher: Launcher, name: str = "t") -> list[bytes]:
 
 
 def test_containers_outlive_the_daemon_and_are_adopted(place: Place, busybox_root: Path) -> None:
-    owner = Owner(place, busybox_root, {"t": COUNTING, "u": "sleep 60"}, limits={"pids_max": 33})
+    owner = start_all(place, busybox_root, {"t": COUNTING, "u": "sleep 60"}, limits={"pids_max": 33})
     before = read_init(place)
 
     owner.kill()
@@ -89,7 +97,7 @@ def test_containers_outlive_the_daemon_and_are_adopted(place: Place, busybox_roo
 
 
 def test_output_is_kept_while_no_daemon_runs(place: Place, busybox_root: Path) -> None:
-    owner = Owner(place, busybox_root, {"t": COUNTING})
+    owner = start_all(place, busybox_root, {"t": COUNTING})
     owner.kill()
     log = place.state_of("t") / "log"
     seen = log.stat().st_size
@@ -101,7 +109,7 @@ def test_output_is_kept_while_no_daemon_runs(place: Place, busybox_root: Path) -
 
 
 def test_an_exit_while_no_daemon_runs_is_known_afterwards(place: Place, busybox_root: Path) -> None:
-    owner = Owner(place, busybox_root, {"t": "sleep 0.3; echo last words; exit 7"})
+    owner = start_all(place, busybox_root, {"t": "sleep 0.3; echo last words; exit 7"})
     owner.kill()
     assert eventually((place.state_of("t") / "exit.json").exists)
 
@@ -113,7 +121,7 @@ def test_an_exit_while_no_daemon_runs_is_known_afterwards(place: Place, busybox_
 
 
 def test_a_frozen_container_is_still_frozen_after_the_daemons_death(place: Place, busybox_root: Path) -> None:
-    owner = Owner(place, busybox_root, {"t": "sleep 60"})
+    owner = start_all(place, busybox_root, {"t": "sleep 60"})
     cgroup = place.hierarchies.cgroup(f"/{place.cgroup_parent}/t")
     cgroup.freeze()
     cgroup.close()
@@ -190,7 +198,7 @@ def test_an_orphan_may_go_on_writing(place: Place, launcher: Launcher, run: Run)
 
 
 def test_an_orphan_is_adopted_as_one(place: Place, busybox_root: Path) -> None:
-    owner = Owner(place, busybox_root, {"t": COUNTING})
+    owner = start_all(place, busybox_root, {"t": COUNTING})
     owner.kill()
     os.kill(read_init(place)["supervisor_pid"], signal.SIGKILL)
     assert eventually(
@@ -205,7 +213,7 @@ def test_an_orphan_is_adopted_as_one(place: Place, busybox_root: Path) -> None:
 
 
 def test_everything_dead_at_once_is_exited_with_an_unknown_code(place: Place, busybox_root: Path) -> None:
-    owner = Owner(place, busybox_root, {"t": "sleep 60"})
+    owner = start_all(place, busybox_root, {"t": "sleep 60"})
     init = read_init(place)
     owner.kill()
     os.kill(init["supervisor_pid"], signal.SIGKILL)
@@ -218,8 +226,27 @@ def test_everything_dead_at_once_is_exited_with_an_unknown_code(place: Place, bu
     assert place.cgroup_dirs("t") == []
 
 
+@pytest.mark.parametrize("begun", [1, 2, 4, 7])
+def test_a_daemon_killed_amid_launches_leaves_whole_containers_or_nothing(
+    place: Place, busybox_root: Path, begun: int
+) -> None:
+    names = [f"t{number}" for number in range(9)]
+    owner = Owner(place, busybox_root, dict.fromkeys(names, "sleep 60"))
+    states = place.state_dir / "containers"
+    assert eventually(lambda: states.is_dir() and len(os.listdir(states)) >= begun)
+
+    owner.kill()
+    launcher = place.launcher()
+
+    whole = {container.name for container in launcher.containers()}
+    assert whole == set(os.listdir(states))
+    assert {container.state for container in launcher.containers()} <= {"running"}
+    assert all(launcher.exec(name, ["true"]).wait() == 0 for name in whole)
+    assert [name for name in names if name not in whole and place.remains(name)] == []
+
+
 def test_after_a_reboot_a_container_has_ended(place: Place, busybox_root: Path) -> None:
-    owner = Owner(place, busybox_root, {"t": "sleep 60"})
+    owner = start_all(place, busybox_root, {"t": "sleep 60"})
     owner.kill()
     init = read_init(place)
     os.kill(init["supervisor_pid"], signal.SIGKILL)
@@ -278,7 +305,7 @@ def test_an_empty_cgroup_without_a_record_is_removed_and_a_populated_one_is_not_
 
 
 def test_a_damaged_record_does_not_hide_a_running_container(place: Place, busybox_root: Path) -> None:
-    owner = Owner(place, busybox_root, {"t": "sleep 60"})
+    owner = start_all(place, busybox_root, {"t": "sleep 60"})
     owner.kill()
     (place.state_of("t") / "spec.json").write_text('{"spec": {"na')
 
@@ -290,7 +317,7 @@ def test_a_damaged_record_does_not_hide_a_running_container(place: Place, busybo
 
 
 def test_a_lost_run_directory_does_not_end_a_container(place: Place, busybox_root: Path) -> None:
-    owner = Owner(place, busybox_root, {"t": COUNTING})
+    owner = start_all(place, busybox_root, {"t": COUNTING})
     owner.kill()
     shutil.rmtree(place.run_dir)
 

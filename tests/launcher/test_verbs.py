@@ -1,5 +1,6 @@
 """The verbs on containers, on the real kernel: exit codes, stop, kill, exec, logs, wait, remove."""
 
+import os
 import signal
 import threading
 from collections.abc import Callable
@@ -228,6 +229,19 @@ def test_exec_is_charged_to_the_container(launcher: Launcher, run: Run) -> None:
     assert session.pid in container.cgroup.procs()
     session.kill()
     assert session.wait() == 137
+
+
+def test_a_caller_that_loses_interest_leaves_no_descriptors(launcher: Launcher, run: Run) -> None:
+    run("sleep 60")
+    before = len(os.listdir("/proc/self/fd"))
+
+    session = launcher.exec("t", ["sh", "-c", "echo first; sleep 60"])
+    output = session.__iter__()
+    assert next(output) == ("stdout", b"first\n")
+    session.kill()
+    output.close()
+
+    assert len(os.listdir("/proc/self/fd")) == before
 
 
 def test_an_exec_ends_with_its_container(launcher: Launcher, run: Run) -> None:
