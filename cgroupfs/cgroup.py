@@ -152,6 +152,11 @@ class Cgroup:
         """What the kernel holds now where `write` would write, in the form of a value for it."""
         return plan.read_value(self.dirs, write)
 
+    @property
+    def freezer_file(self) -> str:
+        """The kernel file through which `freeze` works here."""
+        return freezer.file_of_requests(self.dirs)
+
     def freeze(self, timeout_sec: float = 10.0) -> bool:
         """Freeze every task; True if that changed anything. `FreezeTimeout` after having thawed again."""
         return freezer.freeze(self.dirs, timeout_sec)

@@ -54,6 +54,11 @@ def read_frozen_usec(dirs: Dirs) -> int | None:
     return None if text is None else parse_flat(text, "cgroup.stat.local").get("frozen_usec")
 
 
+def file_of_requests(dirs: Dirs) -> str:
+    """The file through which `freeze` asks: the unified tree's where there is one."""
+    return "cgroup.freeze" if "unified" in dirs else "freezer.state"
+
+
 def freeze(dirs: Dirs, timeout_sec: float) -> bool:
     """Freeze and wait for it; False if it was frozen. On the deadline thaw, and raise `FreezeTimeout`."""
     if read_state(dirs) == FROZEN:

@@ -127,9 +127,8 @@ def write_freezer(cgroup: Cgroup, frozen: bool, timeout_sec: float) -> Sequence[
     changed = cgroup.freeze(timeout_sec) if frozen else cgroup.thaw(timeout_sec)
     if not changed:
         return []
-    return [
-        WriteRecord("freezer", "freezer.state", before, FROZEN if frozen else THAWED, cgroup.read_freezer())
-    ]
+    wanted = FROZEN if frozen else THAWED
+    return [WriteRecord("freezer", cgroup.freezer_file, before, wanted, cgroup.read_freezer())]
 
 
 def present_state(present: object) -> str:
