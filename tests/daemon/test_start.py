@@ -9,10 +9,12 @@ import pytest
 
 from cgwarden.daemon import StartRefused, main, take_lock
 
-# All imports first: nobody may not be allowed to look where the interpreter lives.
+# The first call makes all imports: nobody may not be allowed to look where the interpreter lives.
 AS_NOBODY = """
-import argparse, gettext, locale, os, sys
+import contextlib, os, sys
 from cgwarden.daemon import main
+with contextlib.suppress(SystemExit):
+    main(["--help"])
 os.setgroups([]); os.setresgid(65534, 65534, 65534); os.setresuid(65534, 65534, 65534)
 sys.exit(main(sys.argv[1:]))
 """
