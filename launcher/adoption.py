@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
-import shutil
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from cgroupfs import CgroupError, CgroupGone
 from launcher import endings, records
 from launcher.container import Container
-from launcher.errors import BadSpec
+from launcher.errors import BadSpec, MountInTheWay
 from launcher.processes import is_alive
+from launcher.removal import remove_tree, try_remove_tree
 from launcher.site import Site
 from launcher.spec import NAME, ContainerSpec
+
+_LOG: Final = logging.getLogger("cgwarden.launcher")
 
 
 class Found(NamedTuple):
@@ -27,13 +30,23 @@ def find(site: Site) -> list[Found]:
     """Every container on record, classified; records of launches that never were acknowledged are undone."""
     found = []
     for name in sorted(os.listdir(site.containers_dir)):
-        if name.startswith(".removed-"):
-            shutil.rmtree(f"{site.containers_dir}/{name}")
-        elif NAME.fullmatch(name) and os.path.isdir(site.state_of(name)):
-            one = _classify(site, name)
-            if one is not None:
-                found.append(one)
+        try:
+            one = _look_at(site, name)
+        except MountInTheWay as e:
+            # One that cannot be removed keeps no daemon from its start; the next one tries again.
+            _LOG.warning("%s", e)
+            continue
+        if one is not None:
+            found.append(one)
     return found
+
+
+def _look_at(site: Site, name: str) -> Found | None:
+    if name.startswith(".removed-"):
+        remove_tree(site.state_of(name))
+    elif NAME.fullmatch(name) and os.path.isdir(site.state_of(name)):
+        return _classify(site, name)
+    return None
 
 
 def _classify(site: Site, name: str) -> Found | None:
@@ -95,7 +108,7 @@ def _finish(site: Site, container: Container, end: dict[str, Any] | None, reason
     told = end is not None and "oom_killed" in end
     ending = endings.finish(site, container, None, reason)
     if ending.container.spec.auto_remove:
-        shutil.rmtree(site.state_of(container.name))
+        remove_tree(site.state_of(container.name))
         return None
     return Found(
         ending.container, None, "it had ended before" if told else f"it ended meanwhile: {ending.reason}"
@@ -110,8 +123,8 @@ def _roll_back(site: Site, name: str) -> None:
     ):
         cgroup.kill()
     site.hierarchies.remove(site.cgroup_of(name))
-    shutil.rmtree(site.run_of(name), ignore_errors=True)
-    shutil.rmtree(site.state_of(name))
+    remove_tree(site.run_of(name))
+    remove_tree(site.state_of(name))
 
 
 def undo_leaks(site: Site) -> list[tuple[str, str]]:
@@ -119,7 +132,8 @@ def undo_leaks(site: Site) -> list[tuple[str, str]]:
     undone = []
     known = set(os.listdir(site.containers_dir))
     for name in sorted(set(os.listdir(f"{site.run_dir}/containers")) - known):
-        shutil.rmtree(site.run_of(name), ignore_errors=True)
+        if (left := try_remove_tree(site.run_of(name))) is not None:
+            _LOG.warning("%s", left)
     for name in sorted(site.hierarchies.children(f"/{site.cgroup_parent.strip('/')}") - known):
         with contextlib.suppress(CgroupError):
             if not _is_populated(site, name):

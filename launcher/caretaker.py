@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
@@ -12,6 +11,7 @@ from launcher.container import Container, LauncherEvent
 from launcher.errors import LauncherError
 from launcher.processes import is_alive
 from launcher.registry import Entry, Registry
+from launcher.removal import remove_tree
 from launcher.site import Site
 from launcher.spawner import Spawner
 from launcher.watcher import Watcher
@@ -96,4 +96,4 @@ class Caretaker:
             return
         self._registry.drop(entry)
         self.emit("container.remove", name, reason, {})
-        shutil.rmtree(hidden)
+        remove_tree(hidden)

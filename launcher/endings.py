@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 from dataclasses import replace
 from typing import Any, NamedTuple
 
 from cgroupfs import Cgroup, CgroupError, CgroupGone
 from launcher import exits, records
 from launcher.container import Container
+from launcher.removal import try_remove_tree
 from launcher.site import Site
 
 
@@ -30,12 +30,11 @@ def finish(site: Site, container: Container, pidfd: int | None, reason: str) -> 
     if "oom_killed" not in record:
         record |= _last_numbers(container.cgroup)
         _write_exit(state_dir, record, recorded)
-    left = _remove_cgroups(site, container)
-    shutil.rmtree(site.run_of(container.name), ignore_errors=True)
+    left = [_remove_cgroups(site, container), try_remove_tree(site.run_of(container.name))]
     ended = exited(container, record)
     detail = {key: record.get(key) for key in ("exit_code", "signal", "oom_killed", "usage")}
-    if left is not None:
-        detail["left"] = left
+    if any(left):
+        detail["left"] = "; ".join(filter(None, left))
     return Ending(ended, record.get("reason") or _reason(record), detail)
 
 

@@ -100,3 +100,11 @@ class LaunchFailed(LauncherError):
         super().__init__(f"launch failed while trying to {step}: {why}")
         self.step = step
         self.why = why
+
+
+class MountInTheWay(LauncherError):
+    """Something is mounted in a directory that was to be removed; what is mounted there was not touched."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__(f"something is mounted at {path}: nothing was removed through it; unmount it first")
+        self.path = path

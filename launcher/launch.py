@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 import socket
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -21,6 +20,7 @@ from launcher.container import Container
 from launcher.devices import device_rules
 from launcher.errors import CannotInvoke, CommandNotFound, LauncherError, LaunchFailed, NameTaken
 from launcher.processes import held_process
+from launcher.removal import remove_tree, try_remove_tree
 from launcher.site import Site
 from launcher.spawner import Spawner
 from launcher.spec import ContainerSpec
@@ -91,7 +91,7 @@ def _write_intent(site: Site, spec: ContainerSpec, undo: contextlib.ExitStack) -
         raise NameTaken(spec.name) from None
     except OSError as e:
         raise LaunchFailed("record the intent", f"{state_dir}: {e.strerror}") from e
-    undo.callback(shutil.rmtree, state_dir, ignore_errors=True)
+    undo.callback(try_remove_tree, state_dir)
     created_at = records.rfc3339()
     intent = {"spec": spec.to_wire(), "created_at": created_at}
     fd = os.open(state_dir, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -103,8 +103,8 @@ def _write_intent(site: Site, spec: ContainerSpec, undo: contextlib.ExitStack) -
         raise LaunchFailed("record the intent", f"{state_dir}: {e.strerror}") from e
     finally:
         os.close(fd)
-    undo.callback(shutil.rmtree, run_dir, ignore_errors=True)
-    shutil.rmtree(run_dir, ignore_errors=True)
+    undo.callback(try_remove_tree, run_dir)
+    remove_tree(run_dir)
     os.mkdir(run_dir, 0o700)
     return created_at
 

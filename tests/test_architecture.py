@@ -110,6 +110,11 @@ def _tokens(path: Path) -> Iterator[tokenize.TokenInfo]:
     return tokenize.generate_tokens(io.StringIO(path.read_text()).readline)
 
 
+@pytest.mark.parametrize("path", modules(*PARTS), ids=named)
+def test_trees_are_removed_by_the_one_function_that_crosses_no_mount(path: Path) -> None:
+    assert "rmtree" not in {token.string for token in _tokens(path) if token.type == tokenize.NAME}
+
+
 def test_no_module_is_called_utils() -> None:
     banned = {"utils", "util", "helpers", "helper", "common", "base", "manager", "misc"}
 

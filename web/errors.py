@@ -28,6 +28,7 @@ _NAME_TAKEN: Final = Kind(
 _NOT_RUNNING: Final = Kind("not-running", 409, "The container is not running")
 _RUNNING: Final = Kind("conflict", 409, "The container is running", "stop it first, or use force")
 _FROZEN: Final = Kind("frozen", 409, "The container is frozen", "thaw it first")
+_MOUNTED: Final = Kind("conflict", 409, "A mount keeps the container's directory")
 _LOST: Final = Kind("conflict", 409, "The container has lost its supervisor")
 _OWNER: Final = Kind("owner-conflict", 409, "The limit is held by someone else", "use force to take it over")
 _BELOW: Final = Kind(
@@ -66,6 +67,7 @@ KINDS: Final[dict[type[Exception], Kind]] = {
     launching.ContainerFrozen: _FROZEN,
     launching.SupervisorLost: _LOST,
     launching.StopTimeout: TIMEOUT,
+    launching.MountInTheWay: _MOUNTED,
     launching.LaunchFailed: _LAUNCH_FAILED,
     launching.LauncherError: _LAUNCH_FAILED,
     cgroupfs.CgroupGone: _GONE,

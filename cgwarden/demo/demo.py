@@ -19,6 +19,7 @@ from cgwarden.demo.place import CGROUP_PARENT, DemoRefused, Place
 from cgwarden.demo.report import Result
 from cgwarden.demo.screen import Screen
 from cgwarden.demo.workloads import read_specs
+from launcher import MountInTheWay
 
 _LOOK_SEC = 0.5
 _LINK_SEC = 50.0
@@ -44,7 +45,7 @@ def run_demo(*, for_sec: float | None, report_path: str | None, listen: str) -> 
             _watch(child, kernel, result, screen, for_sec)
     except _Ended:
         screen.say("")
-    except (DemoRefused, NoDaemon, Problem, CgroupError) as error:
+    except (DemoRefused, NoDaemon, Problem, CgroupError, MountInTheWay) as error:
         return _refuse(error)
     if result.sweeps:
         screen.say("\n".join(["", *result.lines()]))

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import fcntl
 import os
-import shutil
 import signal
 import socket
 import struct
 import time
 from pathlib import Path
+
+from launcher.removal import remove_tree
 
 CGROUP_PARENT = "cgwarden-demo"
 _STOP_SEC = 20.0
@@ -88,8 +89,8 @@ class Place:
 
     def remove(self) -> None:
         """Remove both directories; the lock goes with them, last."""
-        shutil.rmtree(self.state_dir, ignore_errors=False)
-        shutil.rmtree(self.run_dir, ignore_errors=False)
+        remove_tree(str(self.state_dir))
+        remove_tree(str(self.run_dir))
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
