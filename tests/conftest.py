@@ -9,11 +9,16 @@ from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.leaks import MARK, Scope, detach_mounts, read_left, remove_unmounted, wait_for_no_leak
 
 IN_CI = os.environ.get("CI") == "true"
 _ON_THE_KERNEL = ("kernel", "browser")
+
+# A busy machine must not make a test fail: no deadlines, and slow generation is no finding.
+settings.register_profile("cgwarden", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("cgwarden")
 
 # Processes inherit it, so that one which outlives its parent can still be told to be ours.
 os.environ.setdefault(MARK, uuid.uuid4().hex)
