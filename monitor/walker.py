@@ -2,6 +2,9 @@
 
 A read of a kernel file can take seconds (a memory.stat above many dying cgroups) or never return. Whoever
 walks must not wait for it, and must not ask for it again before it has returned.
+
+The thread is woken once per walk and wakes whoever waits once: two bare locks, because what `queue` and
+`threading.Event` add costs as much as reading several containers.
 """
 
 from __future__ import annotations
@@ -23,6 +26,8 @@ R = TypeVar("R")
 class Walk(Generic[T, R]):
     """One pass over things; shared by the thread that visits and the one that waits."""
 
+    __slots__ = ("cpu_sec", "failure", "pending", "results", "visit")
+
     def __init__(self, things: Iterable[T], visit: Callable[[T], R | None]) -> None:
         self.pending = deque(things)
         self.visit = visit
@@ -36,58 +41,67 @@ class _Worker(Generic[T, R]):
 
     def __init__(self, returned: SimpleQueue[T]) -> None:
         self._returned = returned
-        self._lock = threading.Lock()
-        self._walks: SimpleQueue[Walk[T, R] | None] = SimpleQueue()
+        self._lock = threading.Lock()  # held for each step from one thing to the next
+        self._walk: Walk[T, R] | None = None
         self._given_up = False
         self.at: T | None = None  # being visited now
-        self.done = threading.Event()
+        # Both are held while there is nothing to tell; to release one is to wake the other side.
+        self._go = threading.Lock()
+        self._done = threading.Lock()
+        self._go.acquire()
+        self._done.acquire()
         # A daemon thread: one that hangs in the kernel must not keep the process from ending.
         threading.Thread(target=self._run, name="sweep reader", daemon=True).start()
 
-    def start(self, walk: Walk[T, R]) -> None:
-        self.done.clear()
-        self._walks.put(walk)
+    def start(self, walk: Walk[T, R] | None) -> None:
+        """Begin with a walk; with None, end the thread. Only while it has nothing to do."""
+        self._walk = walk
+        self._go.release()
 
-    def stop(self) -> None:
-        """End the thread once it has nothing to do."""
-        self._walks.put(None)
+    def wait(self, timeout_sec: float) -> bool:
+        """Whether the walk ended in time. Once it has, `start` comes first."""
+        return self._done.acquire(timeout=timeout_sec)
 
     def give_up(self, at: T) -> bool:
         """Leave it with the thing that it is at, for good; False if it got on in the meantime."""
         with self._lock:
-            if self.at is not at or self.done.is_set():
-                return False
-            self._given_up = True
-            return True
+            self._given_up = self.at is at
+            return self._given_up
 
     def _run(self) -> None:
-        while (walk := self._walks.get()) is not None:
+        failed = False
+        while not failed and self._go.acquire() and (walk := self._walk) is not None:
             before = time.thread_time()
             try:
                 self._visit_all(walk)
             except Exception as error:  # noqa: BLE001  # not swallowed: the thread that waits raises it
                 walk.failure = error
-            finally:
-                walk.cpu_sec += time.thread_time() - before
-                self.done.set()
-                if self._given_up and self.at is not None:
-                    self._returned.put(self.at)
-            if self._given_up or walk.failure:
+            walk.cpu_sec += time.thread_time() - before
+            with self._lock:
+                at, self.at = self.at, None
+            if self._given_up:
+                if at is not None:
+                    self._returned.put(at)
                 return
+            failed = walk.failure is not None
+            self._walk = None
             del walk  # a thread that waits must not keep alive what is gone
+            self._done.release()
 
     def _visit_all(self, walk: Walk[T, R]) -> None:
-        result = None
+        lock, pending, visit, results = self._lock, walk.pending, walk.visit, walk.results
         while True:
-            with self._lock:
+            with lock:
                 if self._given_up:
                     return
-                if result is not None and self.at is not None:
-                    walk.results.append((self.at, result))
-                self.at = walk.pending.popleft() if walk.pending else None
-            if self.at is None:
+                self.at = at = pending.popleft() if pending else None
+            if at is None:
                 return
-            result = walk.visit(self.at)
+            result = visit(at)
+            if result is not None:
+                with lock:
+                    if not self._given_up:
+                        results.append((at, result))
 
 
 class Walker(Generic[T, R]):
@@ -101,6 +115,8 @@ class Walker(Generic[T, R]):
 
     def take_returned(self) -> list[T]:
         """Things that are not stuck any more."""
+        if not self.stuck:
+            return []
         returned = [self._returned.get() for _ in range(self._returned.qsize())]
         self.stuck.difference_update(returned)
         return returned
@@ -109,7 +125,9 @@ class Walker(Generic[T, R]):
         """Visit all that are not stuck; what is pending at the end was not visited. Raises what a visit
         raised.
         """
-        walk: Walk[T, R] = Walk((thing for thing in things if thing not in self.stuck), visit)
+        if self.stuck:
+            things = [thing for thing in things if thing not in self.stuck]
+        walk: Walk[T, R] = Walk(things, visit)
         while walk.pending and len(self.stuck) < MOST_STUCK:
             self._walk_until_stuck(walk)
         return walk
@@ -117,19 +135,19 @@ class Walker(Generic[T, R]):
     def close(self) -> None:
         """End the thread; those that are stuck end when they can."""
         if self._worker is not None:
-            self._worker.stop()
+            self._worker.start(None)
             self._worker = None
 
     def _walk_until_stuck(self, walk: Walk[T, R]) -> None:
-        worker = self._worker = self._worker or _Worker(self._returned)
+        # Ours again only once it is known to wait for work: not if it hangs, failed, or we are interrupted.
+        worker, self._worker = self._worker or _Worker(self._returned), None
         worker.start(walk)
-        at = worker.at
-        while not worker.done.wait(self._check_sec):
+        at: T | None = None
+        while not worker.wait(self._check_sec):
             before, at = at, worker.at
             if at is not None and at is before and worker.give_up(at):
                 self.stuck.add(at)
-                self._worker = None
                 return
         if walk.failure is not None:
-            self._worker = None
             raise walk.failure
+        self._worker = worker
