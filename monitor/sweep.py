@@ -74,7 +74,8 @@ class Sweep:
     def run(self, tick: int, taken_at: float, wall_time: float, refresh: Collection[str] = ()) -> Swept:
         """One sweep; limits and slow numbers of the containers in `refresh` are read as well."""
         wall, cpu = time.perf_counter(), time.thread_time()
-        self._errors, self._gone = Counter(), []
+        self._errors.clear()
+        self._gone.clear()
         self._round = Round(tick, taken_at, wall_time, refresh)
         for returned in self._walker.take_returned():
             if returned is not self._tracked.get(returned.watched.name):
@@ -86,12 +87,20 @@ class Sweep:
         for tracked in (*self._walker.stuck, *walk.pending):
             tracked.stale = True
             self._errors["timeout"] += 1
-        observed = {name: seen for name, tracked in self._tracked.items() if (seen := tracked.observe())}
-        unkept = sum(not tracked.kept for tracked in self._tracked.values())
+        observed, unkept = self._observe()
         spent_wall = time.perf_counter() - wall
         spent_cpu = time.thread_time() - cpu + walk.cpu_sec
         cost = SweepCost(spent_wall, spent_cpu, self._kept_fds, unkept, dict(self._errors))
         return Swept(observed, tuple(self._gone), cost)
+
+    def _observe(self) -> tuple[dict[str, Observation], int]:
+        """What is known of each, and how many are beyond the descriptor budget."""
+        observed, unkept = {}, 0
+        for name, tracked in self._tracked.items():
+            if (seen := tracked.observe()) is not None:
+                observed[name] = seen
+            unkept += not tracked.kept
+        return observed, unkept
 
     def close(self) -> None:
         """Let go of all descriptors."""
@@ -104,20 +113,20 @@ class Sweep:
 
         As words: an exception that is kept would keep its frames, and with them the files of what is gone.
         """
-        now = self._round
-        turn = now.tick + tracked.serial
-        refresh = tracked.watched.name in now.refresh
-        reasons = []
+        tick, taken_at, wall_time, refreshed = self._round
+        turn = tick + tracked.serial
+        refresh = bool(refreshed) and tracked.watched.name in refreshed
+        reasons = None
         try:
             if turn % WARM_TICKS == 0 or tracked.sample is None or refresh:
-                reasons = self._read_rounds(tracked, turn, now.taken_at, refresh)
-            tracked.read(now.taken_at, now.wall_time)
+                reasons = self._read_rounds(tracked, turn, taken_at, refresh)
+            tracked.read(taken_at, wall_time)
         except (CgroupError, OSError) as error:
             tracked.stale = True
-            reasons.append(reason_of(error))
-        return reasons or None
+            reasons = [*(reasons or ()), reason_of(error)]
+        return reasons
 
-    def _read_rounds(self, tracked: Tracked, turn: int, taken_at: float, refresh: bool) -> list[str]:
+    def _read_rounds(self, tracked: Tracked, turn: int, taken_at: float, refresh: bool) -> list[str] | None:
         """What is read now and then; a failure here must not hide the numbers of the hot round."""
         cold = turn % COLD_TICKS == 0 or refresh
         try:
@@ -129,7 +138,7 @@ class Sweep:
             raise
         except (CgroupError, OSError) as error:
             return [reason_of(error)]
-        return []
+        return None
 
     def _note(self, tracked: Tracked, reasons: list[str]) -> None:
         self._errors.update(reasons)
