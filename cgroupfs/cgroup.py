@@ -19,6 +19,7 @@ from cgroupfs.hugetlb import HugetlbStat, read_page_sizes
 from cgroupfs.limits import Limits, check_fields
 from cgroupfs.numa import NumaBytes
 from cgroupfs.readers import Readers
+from cgroupfs.statistic import Dirs
 from cgroupfs.writes import Write, Written
 
 KILL_SEC: Final = 10.0
@@ -72,7 +73,7 @@ class Cgroup:
 
     def read_limits(self) -> Limits:
         """All limits as the kernel holds them now."""
-        readers, dirs = self.readers, self.dirs
+        readers, dirs = self.readers, self._opened("cpu", "cpuset", "blkio")
         memory, cpu, cpuset = (
             readers.memory.read_limits(dirs),
             readers.cpu.read_limits(dirs),
@@ -103,19 +104,25 @@ class Cgroup:
 
     def read_slow(self) -> SlowStats:
         """The slower round: peaks, limit hits, OOM kills, memory per node, freezer."""
-        memory, pids = self.readers.memory.read_events(self.dirs), self.readers.pids.read_events(self.dirs)
+        dirs = self._opened("pids")
+        memory, pids = self.readers.memory.read_events(dirs), self.readers.pids.read_events(dirs)
+        populated, frozen = freezer.read_populated_and_state(dirs)
         return SlowStats(
             memory_peak_bytes=memory.peak_bytes,
             memory_limit_hits=memory.limit_hits,
             oom_kills=memory.oom_kills,
             under_oom=memory.under_oom,
-            numa=self.readers.numa.read_bytes_per_node(self.dirs),
+            numa=self.readers.numa.read_bytes_per_node(dirs),
             pids_peak=pids.peak,
             pids_limit_hits=pids.limit_hits,
             hugetlb=self._read_hugetlb(),
-            populated=freezer.read_populated(self.dirs),
-            freezer=self.read_freezer(),
+            populated=populated,
+            freezer=frozen or freezer.THAWED,
         )
+
+    def _opened(self, *controllers: str) -> Dirs:
+        """All directories, these held open: to open one anew costs as much as to read a file."""
+        return self.dirs | {name: self.dirs[name].opened() for name in controllers if name in self.dirs}
 
     def read_all(self) -> dict[str, object]:
         """Everything known, JSON-ready, a key per area: null is not offered, ``"max"`` is no limit."""

@@ -16,6 +16,8 @@ from cgroupfs.errors import CgroupGone, NotOffered, ParseError, Refused
 from cgroupfs.refusals import explain
 
 READ_SIZE: Final = 65536  # cgroup.procs gives at most one page per read whatever is asked: read until empty
+# ... unless the first read is so short: the kernel would have put another line into the same page.
+SURELY_ALL: Final = 2048
 DIRECTORY: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
@@ -85,14 +87,24 @@ class ControlDir:
         if self.fd >= 0:
             yield self.fd
             return
-        fd = _open_directory(self.path, self.path)
+        fd = self._open_same()
         try:
-            stat = os.fstat(fd)
-            if (stat.st_ino, stat.st_dev) != (self.inode, self.device):
-                raise CgroupGone(self.path)
             yield fd
         finally:
             os.close(fd)
+
+    def _open_same(self) -> int:
+        """An fd of this very directory; `CgroupGone` where there is none or a namesake."""
+        fd = _open_directory(self.path, self.path)
+        stat = os.fstat(fd)
+        if (stat.st_ino, stat.st_dev) == (self.inode, self.device):
+            return fd
+        os.close(fd)
+        raise CgroupGone(self.path)
+
+    def opened(self) -> ControlDir:
+        """The same directory held open, for several files in a row; its fd goes with the object."""
+        return self if self.fd >= 0 else ControlDir(self.path, self.inode, self.device, self._open_same())
 
     def read(self, name: str) -> str | None:
         """The file's text, or None if this cgroup does not offer the file."""
@@ -217,7 +229,10 @@ def _open_directory(name: str, path: str, dir_fd: int | None = None) -> int:
 
 
 def _read_all(fd: int) -> bytes:
-    chunks = []
+    chunk = os.read(fd, READ_SIZE)
+    if len(chunk) < SURELY_ALL:
+        return chunk
+    chunks = [chunk]
     while chunk := os.read(fd, READ_SIZE):
         chunks.append(chunk)
     return b"".join(chunks)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import select
 import time
+from collections.abc import Mapping
 from typing import Final
 
 from cgroupfs.errors import FreezeTimeout, NotOffered, ParseError
@@ -37,15 +38,16 @@ def parse_v1_state(text: str) -> str:
 
 def read_state(dirs: Dirs) -> str | None:
     """``thawed``, ``freezing`` or ``frozen``, by whichever freezer holds it; None if there is no freezer."""
-    states = [state for state in (_read_unified(dirs), _read_v1(dirs)) if state is not None]
-    return next((state for state in (FROZEN, FREEZING, THAWED) if state in states), None)
+    return read_populated_and_state(dirs)[1]
 
 
-def read_populated(dirs: Dirs) -> bool | None:
-    """Is any task left, in child groups too? None if the kernel does not tell."""
-    text = dirs["unified"].read("cgroup.events") if "unified" in dirs else None
-    populated = None if text is None else parse_events(text).get("populated")
-    return None if populated is None else populated == 1
+def read_populated_and_state(dirs: Dirs) -> tuple[bool | None, str | None]:
+    """Is any task left, in child groups too? And `read_state`. Each None if the kernel does not tell."""
+    events = _read_events(dirs)
+    populated = events.get("populated")
+    states = [state for state in (_read_unified(dirs, events), _read_v1(dirs)) if state is not None]
+    state = next((state for state in (FROZEN, FREEZING, THAWED) if state in states), None)
+    return None if populated is None else populated == 1, state
 
 
 def read_frozen_usec(dirs: Dirs) -> int | None:
@@ -115,13 +117,18 @@ def is_v1_held(directory: ControlDir) -> bool:
     return text is not None and parse_v1_state(text) != THAWED
 
 
-def _read_unified(dirs: Dirs) -> str | None:
+def _read_events(dirs: Dirs) -> Mapping[str, int]:
+    unified = dirs.get("unified")
+    text = None if unified is None else unified.read("cgroup.events")
+    return {} if text is None else parse_events(text)
+
+
+def _read_unified(dirs: Dirs, events: Mapping[str, int]) -> str | None:
     unified = dirs.get("unified")
     wish = None if unified is None else unified.read("cgroup.freeze")
-    if unified is None or wish is None:
+    if wish is None:
         return None
-    frozen = parse_events(unified.read("cgroup.events") or "").get("frozen", 0)
-    return FROZEN if frozen else FREEZING if wish.strip() == "1" else THAWED
+    return FROZEN if events.get("frozen") else FREEZING if wish.strip() == "1" else THAWED
 
 
 def _read_v1(dirs: Dirs) -> str | None:

@@ -39,11 +39,18 @@ class CpusetLimits:
 
 def parse_numa_stat(text: str, anon_key: str, file_key: str, unit_bytes: int) -> dict[int, NumaBytes]:
     """``memory.numa_stat``: ``key[=total] N0=number N1=number`` a line; in v1 the unit is a page."""
-    lines = [line.split() for line in text.splitlines()]
-    fields = {words[0].partition("=")[0]: _parse_nodes(words[1:], unit_bytes) for words in lines if words}
-    if anon_key not in fields or file_key not in fields or fields[anon_key].keys() != fields[file_key].keys():
+    anon, file = (_parse_nodes(_find_words(text, key), unit_bytes) for key in (anon_key, file_key))
+    if anon.keys() != file.keys():
         raise ParseError("memory.numa_stat", text)
-    return {node: NumaBytes(anon, fields[file_key][node]) for node, anon in fields[anon_key].items()}
+    return {node: NumaBytes(in_anon, file[node]) for node, in_anon in anon.items()}
+
+
+def _find_words(text: str, key: str) -> list[str]:
+    """What follows `key` in its line; the other lines, up to twenty, are not looked at."""
+    for line in text.splitlines():
+        if line.startswith(key) and line[len(key) : len(key) + 1] in ("=", " "):
+            return line.split()[1:]
+    raise ParseError("memory.numa_stat", text)
 
 
 def _parse_nodes(words: list[str], unit_bytes: int) -> dict[int, int]:

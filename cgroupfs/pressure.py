@@ -39,37 +39,33 @@ class PressureStat(NamedTuple):
     io: Psi | None
 
 
-_AVERAGES: Final = rb" avg10=(\d{1,3}\.\d\d) avg60=(\d{1,3}\.\d\d) avg300=(\d{1,3}\.\d\d) total=(\d{1,20})\n"
-_SOME: Final = re.compile(b"some" + _AVERAGES)
-_SOME_AND_FULL: Final = re.compile(b"some" + _AVERAGES + b"full" + _AVERAGES)
+_PERCENT: Final = rb"\d{1,3}\.\d\d"
+_LINE: Final = rb" avg10=(%b avg60=%b avg300=%b) total=(\d{1,20})\n" % (_PERCENT, _PERCENT, _PERCENT)
+_SOME: Final = re.compile(b"some" + _LINE)
+_SOME_AND_FULL: Final = re.compile(b"some" + _LINE + b"full" + _LINE)
 
 
-@functools.lru_cache(maxsize=1 << 14)  # there are 10,001 percentages with two decimals, and most are 0.00
-def _parse_percent(text: bytes) -> float:
-    return float(text) / 100
+@functools.lru_cache(maxsize=1 << 12)  # most are 0.00, and the two lines of a file are often alike
+def _parse_averages(text: bytes) -> tuple[float, float, float]:
+    ten, sixty, three_hundred = text.split()
+    return (
+        float(ten) / 100,
+        float(sixty.removeprefix(b"avg60=")) / 100,
+        float(three_hundred.removeprefix(b"avg300=")) / 100,
+    )
 
 
 def parse_pressure(raw: bytes) -> Psi:
     """A ``*.pressure`` file; percentages become fractions. Before 5.13 cpu has no ``full`` line."""
-    percent = _parse_percent
     match = _SOME_AND_FULL.fullmatch(raw)
     if match is not None:
-        s10, s60, s300, some, f10, f60, f300, full = match.groups()
-        return Psi(
-            percent(s10),
-            percent(s60),
-            percent(s300),
-            int(some),
-            percent(f10),
-            percent(f60),
-            percent(f300),
-            int(full),
-        )
+        some, some_usec, full, full_usec = match.groups()
+        return Psi(*_parse_averages(some), int(some_usec), *_parse_averages(full), int(full_usec))
     match = _SOME.fullmatch(raw)
     if match is None:
         raise ParseError("pressure", repr(raw[:80]))
-    s10, s60, s300, some = match.groups()
-    return Psi(percent(s10), percent(s60), percent(s300), int(some), None, None, None, None)
+    some, some_usec = match.groups()
+    return Psi(*_parse_averages(some), int(some_usec), None, None, None, None)
 
 
 class Pressure:
