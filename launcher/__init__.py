@@ -9,6 +9,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from launcher.attached import AttachedRun
     from launcher.container import Container, LauncherEvent
     from launcher.devices import DEFAULT_DEVICE_RULES
     from launcher.errors import (
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from launcher.spec import ContainerSpec, parse_signal
 
 _MODULES = {
+    "attached": "AttachedRun",
     "container": "Container LauncherEvent",
     "devices": "DEFAULT_DEVICE_RULES",
     "errors": "BadSpec CannotInvoke CommandNotFound ContainerFrozen LauncherError LaunchFailed MissingRoot "
@@ -48,6 +50,7 @@ _HOME = {name: module for module, names in _MODULES.items() for name in names.sp
 
 __all__ = [
     "DEFAULT_DEVICE_RULES",
+    "AttachedRun",
     "BadSpec",
     "CannotInvoke",
     "CommandNotFound",

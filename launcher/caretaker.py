@@ -91,7 +91,7 @@ class Caretaker:
         name = entry.container.name
         hidden = f"{self._site.containers_dir}/.removed-{name[:40]}-{os.urandom(4).hex()}"
         try:
-            os.rename(self._site.state_of(name), hidden)
+            entry.hide_logs(self._site.state_of(name), hidden)
         except FileNotFoundError:
             return
         self._registry.drop(entry)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from typing import Final
 
 from cgroupfs import CgroupError, CgroupGone, Hierarchies
-from launcher import adoption, channel, launch, logfile, plan, records
+from launcher import adoption, channel, launch, plan, records
+from launcher.attached import AttachedRun
 from launcher.caretaker import Caretaker
 from launcher.container import Container, LauncherEvent
 from launcher.errors import (
@@ -80,6 +81,20 @@ class Launcher:
 
     def run(self, spec: ContainerSpec) -> Container:
         """Create and start; returns when the program has been executed. Whatever fails, nothing is left."""
+        entry = self._start(spec)
+        container = entry.container
+        self._caretaker.watch(entry)
+        return container
+
+    def run_attached(self, spec: ContainerSpec) -> AttachedRun:
+        """`run` for a caller who takes the whole output, even of a container that is removed at its end."""
+        entry = self._start(spec)
+        try:
+            return AttachedRun(entry, entry.open_log(self._site.state_of(spec.name)))
+        finally:
+            self._caretaker.watch(entry)
+
+    def _start(self, spec: ContainerSpec) -> Entry:
         self._registry.reserve(spec.name)
         try:
             container, supervisor_pid = launch.launch(self._site, self._spawner, spec, self._record_limits)
@@ -91,8 +106,7 @@ class Launcher:
             "container.create", spec.name, "asked for", {"image": spec.image, "class": spec.klass}
         )
         self._caretaker.emit("container.start", spec.name, "asked for", {"pid": container.pid})
-        self._caretaker.watch(entry)
-        return container
+        return entry
 
     def describe(self, spec: ContainerSpec) -> list[str]:
         """What `run` would do, step by step."""
@@ -210,16 +224,13 @@ class Launcher:
         follow: bool = False,
         since: str | None = None,
         stopped: Callable[[], bool] = lambda: False,
-    ) -> Iterator[LogLine]:
+    ) -> Generator[LogLine, None, None]:
         """Lines on record; with `follow` also those to come, until the container has ended or `stopped()`."""
         entry = self._registry.entry(name)
-        directory = self._site.state_of(name)
-        lines, inode, offset = logfile.read_log(directory, tail, since)
-        yield from lines
-        if follow:
-            yield from logfile.follow_log(
-                directory, inode, offset, since, lambda seconds: entry.ended.wait(seconds) or stopped()
-            )
+        log = entry.open_log(self._site.state_of(name))
+        if not follow:
+            return log.read(tail, since, None)
+        return log.read(tail, since, lambda seconds: entry.ended.wait(seconds) or stopped())
 
     def close(self) -> None:
         """Containers keep running; the next daemon adopts them. An empty parent cgroup goes."""

@@ -1,5 +1,4 @@
-"""A container's output on disk: `time stream F|P text` lines (the CRI form), rotated by size, and read back
-from there.
+"""A container's output on disk: `time stream F|P text` lines (the CRI form), rotated by size.
 
 `F` ends a line of the program's output, `P` is a piece of one: what the program printed can be rebuilt byte
 by byte.
@@ -7,10 +6,9 @@ by byte.
 
 from __future__ import annotations
 
+import fcntl
 import os
 import re
-from collections import deque
-from collections.abc import Callable, Iterator
 from typing import Final, NamedTuple
 
 from launcher.records import rfc3339
@@ -18,6 +16,8 @@ from launcher.records import rfc3339
 LOG: Final = "log"
 OLD_LOG: Final = "log.1"
 ROTATE_BYTES: Final = 10 << 20
+PATIENCE: Final = 8
+"""How many times its size a file may grow to while a reader still is at the one before."""
 LONGEST_PIECE: Final = 16 << 10
 _HEAD: Final = re.compile(rb"(\d{4}-\d\d-\d\dT[0-9:.]+Z) (stdout|stderr) ([FP]) ")
 
@@ -79,12 +79,32 @@ class LogWriter:
         if piece is not None:
             text += head + b"P " + piece + b"\n"
         try:
-            if self._size and self._size + len(text) > self._rotate_bytes:
+            if self._is_full(len(text)):
                 self._rotate()
             os.write(self._fd, text)
             self._size += len(text)
         except OSError:
             self.lost_bytes += len(text)
+
+    def _is_full(self, more_bytes: int) -> bool:
+        size = self._size + more_bytes
+        if not self._size or size <= self._rotate_bytes:
+            return False
+        return size > PATIENCE * self._rotate_bytes or not self._is_old_read()
+
+    def _is_old_read(self) -> bool:
+        """Readers lock what they have not read to its end; a rotation would take it from them."""
+        try:
+            fd = os.open(OLD_LOG, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW, dir_fd=self._dir_fd)
+        except FileNotFoundError:
+            return False
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        finally:
+            os.close(fd)
+        return False
 
     def _rotate(self) -> None:
         os.close(self._fd)
@@ -99,55 +119,3 @@ def parse_log_line(line: bytes) -> LogLine | None:
         return None
     time, stream, kind = match.groups()
     return LogLine(time.decode(), stream.decode(), kind == b"P", line[match.end() :])
-
-
-def read_log(directory: str, tail: int | None, since: str | None) -> tuple[list[LogLine], int, int]:
-    """The lines on record, and (inode, offset) where a follower goes on."""
-    lines: deque[LogLine] = deque(maxlen=tail)
-    inode = offset = 0
-    for name in (OLD_LOG, LOG):
-        data, inode, offset = _read_file(f"{directory}/{name}")
-        lines.extend(_parse_lines(data, since))
-    return list(lines), inode, offset
-
-
-def follow_log(
-    directory: str, inode: int, offset: int, since: str | None, wait_for_end: Callable[[float], bool]
-) -> Iterator[LogLine]:
-    """Lines as they come, over rotations, until the container has ended and all is told.
-
-    `wait_for_end(seconds)` waits that long at most and says whether the container has ended.
-    """
-    ended = False
-    while True:
-        data, now_inode, end = _read_file(f"{directory}/{LOG}", offset)
-        if now_inode != inode:
-            rest, old_inode, _ = _read_file(f"{directory}/{OLD_LOG}", offset)
-            yield from _parse_lines(rest if old_inode == inode else b"", since)
-            inode, offset = now_inode, 0
-            continue
-        offset = end
-        yield from _parse_lines(data, since)
-        if ended:
-            return
-        ended = wait_for_end(0.1)
-
-
-def _read_file(path: str, offset: int = 0) -> tuple[bytes, int, int]:
-    """Whole lines from offset on, the file's inode, and the offset after them."""
-    try:
-        with open(path, "rb") as file:
-            inode = os.fstat(file.fileno()).st_ino
-            file.seek(offset)
-            data = file.read()
-    except FileNotFoundError:
-        return b"", 0, offset
-    whole = data[: data.rfind(b"\n") + 1]
-    return whole, inode, offset + len(whole)
-
-
-def _parse_lines(data: bytes, since: str | None) -> Iterator[LogLine]:
-    for raw in data.split(b"\n")[:-1]:
-        line = parse_log_line(raw)
-        if line is not None and (since is None or line.time >= since):
-            yield line

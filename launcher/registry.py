@@ -4,26 +4,48 @@ each name.
 
 from __future__ import annotations
 
+import os
 import threading
+import weakref
 
 from launcher.container import Container
 from launcher.errors import NameTaken, UnknownContainer
+from launcher.logreader import LogReader
 
 
 class Entry:
     """One name. `lock` serializes what changes the container; `ended` is set once its end is told and its
-    cgroups are gone.
+    cgroups are gone. `logs` are being read; they, and `log_lock`, outlast the files' names.
     """
 
-    __slots__ = ("container", "ended", "lock", "supervisor_pid")
+    __slots__ = ("container", "ended", "lock", "log_lock", "logs", "supervisor_pid")
 
     def __init__(self, container: Container, supervisor_pid: int | None = None) -> None:
         self.container = container
         self.supervisor_pid = supervisor_pid
         self.lock = threading.RLock()
         self.ended = threading.Event()
+        self.logs: weakref.WeakSet[LogReader] = weakref.WeakSet()
+        self.log_lock = threading.Lock()
         if container.state == "exited":
             self.ended.set()
+
+    def open_log(self, directory: str) -> LogReader:
+        """Held open from here on, whatever becomes of the container."""
+        with self.log_lock:
+            try:
+                log = LogReader(directory)
+            except FileNotFoundError:
+                raise UnknownContainer(self.container.name) from None
+            self.logs.add(log)
+            return log
+
+    def hide_logs(self, directory: str, hidden: str) -> None:
+        """Rename their directory, once everybody who reads them holds all of their files."""
+        with self.log_lock:
+            for log in self.logs:
+                log.look()
+            os.rename(directory, hidden)
 
 
 class Registry:

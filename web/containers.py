@@ -2,6 +2,8 @@
 
 import asyncio
 import signal as signals
+import threading
+from collections.abc import Callable, Generator
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Query, Request
@@ -11,13 +13,15 @@ from launcher import ContainerSpec, parse_signal
 from web.access import requires
 from web.bodies import Fields, read_object
 from web.doc import answers, takes
+from web.flows import flowing
+from web.loglines import line_as_json
 from web.names import Name
-from web.parts import Services
+from web.parts import AttachedPart, Services
 from web.problems import Busy, Timeout
 from web.scopes import ADMIN, OPERATE, READ
 from web.threads import Threads
 from web.views import container_rows, inspect_view, state_view
-from web.wire import reply
+from web.wire import encode, reply
 
 LONGEST_WAIT_SEC: Final = 24 * 3600.0
 
@@ -39,14 +43,47 @@ async def list_containers(request: Request) -> Response:
     responses=answers("Inspect", status=201),
     openapi_extra=takes("NewContainer"),
 )
-async def create_container(request: Request, dry_run: Annotated[bool, Query()] = False) -> Response:
-    """Create and start a container; answered once its program has been started. A dry run tells the plan."""
+async def create_container(
+    request: Request, dry_run: Annotated[bool, Query()] = False, attach: Annotated[bool, Query()] = False
+) -> Response:
+    """Create and start a container; answered once its program has been started. A dry run tells the plan.
+
+    With `attach` the answer goes on until the container has ended, as JSON lines: `{"container": ...}`, what
+    it writes as in /logs, and last `{"exit_code": ...}`. A client that hangs up leaves the container running.
+    """
     services, threads = parts_of(request)
     spec = ContainerSpec.from_wire(await read_object(request))
     if dry_run:
         return reply({"plan": await threads.change(services.launcher.describe, spec)})
-    view = await threads.change(_run, services, spec)
-    return reply(view, 201, {"Location": f"/api/v1/containers/{spec.name}"})
+    location = {"Location": f"/api/v1/containers/{spec.name}"}
+    if not attach:
+        return reply(await threads.change(_run, services, spec), 201, location)
+    threads.require_room()
+    view, run = await threads.change(_run_attached, services, spec)
+    gone = threading.Event()
+    return flowing(
+        request,
+        _attached_lines(view, run, gone.is_set),
+        bytes,
+        "application/jsonl",
+        status=201,
+        headers=location,
+        last=lambda: encode({"exit_code": run.exit_code}) + b"\n",
+        stop=gone.set,
+    )
+
+
+def _run_attached(services: Services, spec: ContainerSpec) -> tuple[dict[str, Any], AttachedPart]:
+    run = services.launcher.run_attached(spec)
+    return inspect_view(services, run.container), run
+
+
+def _attached_lines(
+    view: dict[str, Any], run: AttachedPart, stopped: Callable[[], bool]
+) -> Generator[bytes, None, None]:
+    yield encode({"container": view}) + b"\n"
+    for line in run.output(stopped):
+        yield line_as_json(line)
 
 
 def _run(services: Services, spec: ContainerSpec) -> dict[str, Any]:

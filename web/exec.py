@@ -37,10 +37,11 @@ async def exec_in_container(request: Request, name: Name) -> Response:
     fields.finish()
     if not command:
         raise Invalid("command is missing", [at("/command", "a list with the program and its arguments")])
+    threads.require_room()
     session = await threads.change(services.launcher.exec, name, command, env=env, workdir=workdir, user=user)
     return flowing(
         request,
-        iter(session),
+        session.__iter__(),
         chunk_as_json,
         "application/jsonl",
         last=lambda: encode({"exit_code": session.exit_code}) + b"\n",

@@ -1,13 +1,14 @@
 """Answers that flow out of a blocking iterator (logs, exec): they end with the client, it, or the daemon.
 
-A thread of its own walks the iterator from its first item to its last, so that whatever it holds open is
-closed there, and hands over through a short queue, so that a slow client slows the source and not our memory.
+A thread of its own walks the iterator and piles up what comes; the event loop takes the whole pile whenever
+it gets there. So a single line leaves at once, a flood in large pieces, and a slow client slows the source
+and not our memory.
 """
 
 import asyncio
+import contextlib
 import threading
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
-from itertools import islice
+from collections.abc import AsyncIterator, Callable, Coroutine, Generator, Mapping
 from typing import Final, Generic, TypeVar
 
 from fastapi import Request
@@ -18,58 +19,85 @@ from web.threads import Threads
 
 T = TypeVar("T")
 
-_QUEUE_MAX: Final = 8
+_PILE_BYTES: Final = 256 << 10
 
 
 class Flow(Generic[T]):
     """One iterator on its way to one client."""
 
-    def __init__(self, items: Iterator[T], encode_item: Callable[[T], bytes], at_once: int) -> None:
+    def __init__(self, items: Generator[T, None, None], encode_item: Callable[[T], bytes]) -> None:
         self._items = items
         self._encode = encode_item
-        self._at_once = at_once
         self._loop = asyncio.get_running_loop()
-        self._queue: asyncio.Queue[bytes | None] = asyncio.Queue(_QUEUE_MAX)
-        self._gone = threading.Event()
+        self._ready = asyncio.Event()
+        self._changed = threading.Condition()
+        self._pile: list[bytes] = []
+        self._pile_bytes = 0
+        self._ended = False
+        self._gone = False
 
     def pump(self) -> None:
-        """Walk the iterator (in a thread); what comes after the client has gone is dropped."""
+        """Walk the iterator (in a thread) to its end, or to the client's; it is closed here either way."""
         try:
-            while batch := list(islice(self._items, self._at_once)):
-                if not self._gone.is_set():
-                    self._hand_over(b"".join([self._encode(item) for item in batch]))
+            with contextlib.closing(self._items):
+                for item in self._items:
+                    if not self._put(self._encode(item)):
+                        return
         finally:
-            self._hand_over(None)
+            with self._changed:
+                self._ended = True
+            self._wake()
 
     def stop(self) -> None:
-        """The client has gone: let the thread run to the iterator's end without us."""
-        self._gone.set()
-        while not self._queue.empty():
-            self._queue.get_nowait()
+        """The client has gone."""
+        with self._changed:
+            self._gone = True
+            self._changed.notify()
 
     async def take(self) -> bytes | None:
-        """The next piece; None at the end."""
-        return await self._queue.get()
+        """All that has come since the last time; None at the end."""
+        await self._ready.wait()
+        with self._changed:
+            pile, self._pile, self._pile_bytes = self._pile, [], 0
+            if not self._ended:
+                self._ready.clear()
+            self._changed.notify()
+        return b"".join(pile) if pile else None
 
-    def _hand_over(self, piece: bytes | None) -> None:
-        if not self._loop.is_closed() and not self._gone.is_set():
-            asyncio.run_coroutine_threadsafe(self._queue.put(piece), self._loop).result()
+    def _put(self, piece: bytes) -> bool:
+        """False once nobody is there to take it."""
+        with self._changed:
+            while self._pile_bytes >= _PILE_BYTES and not self._gone:
+                self._changed.wait()
+            if self._gone:
+                return False
+            self._pile.append(piece)
+            self._pile_bytes += len(piece)
+            is_first = len(self._pile) == 1
+        if is_first:
+            self._wake()
+        return True
+
+    def _wake(self) -> None:
+        if not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._ready.set)
 
 
 def flowing(
     request: Request,
-    items: Iterator[T],
+    items: Generator[T, None, None],
     encode_item: Callable[[T], bytes],
     media_type: str,
     *,
-    at_once: int = 1,
+    status: int = 200,
+    headers: Mapping[str, str] | None = None,
     last: Callable[[], bytes] = bytes,
     stop: Callable[[], None] | None = None,
 ) -> Response:
     """A chunked answer. `last` is sent after the items; `stop` makes a blocked iterator come to its end."""
     streams: Streams = request.app.state.streams
     threads: Threads = request.app.state.threads
-    flow = Flow(items, encode_item, at_once)
+    flow = Flow(items, encode_item)
     pumping = threads.wait(flow.pump)
 
     async def pieces() -> AsyncIterator[bytes]:
@@ -84,8 +112,8 @@ def flowing(
             if stop is not None:
                 stop()
 
-    headers = {"X-Accel-Buffering": "no"}
-    return StreamingResponse(pieces(), headers=headers, media_type=media_type)
+    told = {"X-Accel-Buffering": "no", **(headers or {})}
+    return StreamingResponse(pieces(), status, told, media_type)
 
 
 async def _until(

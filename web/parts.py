@@ -1,6 +1,6 @@
 """What the web side asks of the other parts, as protocols, so that a test can pass plain objects instead."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -15,15 +15,28 @@ class ExecPart(Protocol):
     @property
     def exit_code(self) -> int | None: ...
 
-    def __iter__(self) -> Iterator[tuple[str, bytes]]: ...
+    def __iter__(self) -> Generator[tuple[str, bytes], None, None]: ...
 
     def kill(self) -> None: ...
+
+
+class AttachedPart(Protocol):
+    """A container that was started for somebody who takes its whole output, and then its exit code."""
+
+    container: Container
+
+    @property
+    def exit_code(self) -> int | None: ...
+
+    def output(self, stopped: Callable[[], bool] = ...) -> Generator[LogLine, None, None]: ...
 
 
 class LauncherPart(Protocol):
     """Starts, stops and lists containers. Every call but `get` and `containers` may block."""
 
     def run(self, spec: ContainerSpec) -> Container: ...
+
+    def run_attached(self, spec: ContainerSpec) -> AttachedPart: ...
 
     def describe(self, spec: ContainerSpec) -> list[str]: ...
 
@@ -57,7 +70,7 @@ class LauncherPart(Protocol):
         follow: bool = False,
         since: str | None = None,
         stopped: Callable[[], bool] = ...,
-    ) -> Iterator[LogLine]: ...
+    ) -> Generator[LogLine, None, None]: ...
 
 
 class HistoryPart(Protocol):

@@ -33,13 +33,17 @@ class Threads:
         """Run something that changes a container; it is finished even when the client hangs up."""
         return await to_thread.run_sync(lambda: call(*args, **kwargs), limiter=self._changes)
 
+    def require_room(self) -> None:
+        """Busy when `wait` would say so: for those who act first and then wait."""
+        if self._waiting >= _WAITS:
+            raise Busy(f"{_WAITS} clients are waiting already")
+
     def wait(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> asyncio.Future[T]:
         """Run something that may take as long as a container lives; Busy when too many do already.
 
         Whoever waits may give up; the thread then ends whenever its call does, or with the process.
         """
-        if self._waiting >= _WAITS:
-            raise Busy(f"{_WAITS} clients are waiting already")
+        self.require_room()
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
         self._waiting += 1

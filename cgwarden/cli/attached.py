@@ -8,48 +8,33 @@ import signal
 import sys
 
 from cgwarden.cli import failures
-from cgwarden.cli.lifecycle import wait_for_exit
 from cgwarden.cli.names import container_path
-from cgwarden.client import Daemon, Problem
+from cgwarden.cli.terminal import print_json
+from cgwarden.client import Daemon, NoDaemon, Problem
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from types import FrameType
 
 FORWARDED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2)
 
 
-def follow(daemon: Daemon, name: str, *, remove: bool) -> int:
-    """Copy output until the container ended; the exit code of its program, 128+n where a signal ended it."""
-    try:
-        return _follow(daemon, name)
-    finally:
-        if remove:
-            _remove(daemon, name)
-
-
-def _remove(daemon: Daemon, name: str) -> None:
-    try:
-        daemon.call("DELETE", container_path(name), query={"force": True})
-    except Problem as problem:
-        if problem.slug != "unknown-container":
-            raise
-
-
-def _follow(daemon: Daemon, name: str) -> int:
-    # Asked before the log is read: the answer is there even if somebody removes the container at its end.
-    ended = daemon.send("POST", container_path(name, "wait"), {}, timeout_sec=None)
-    _forward_signals(daemon, name)
-    copy_log(daemon, name, follow=True, tail=None)
-    code: int | None = None
-    try:
-        code = ended.answer().json()["exit_code"]
-    except Problem as problem:
-        # The daemon bounds its long polls; by now the container has ended, so asking again answers at once.
-        if problem.slug != "timeout":
-            raise
-        code = wait_for_exit(daemon, name, None)
-    return failures.FAILED if code is None else code
+def run_attached(daemon: Daemon, spec: Mapping[str, object], *, as_json: bool) -> int:
+    """Start a container, copy its output until it has ended; its program's code, 128+n for a signal."""
+    answer = daemon.open("POST", "/api/v1/containers", spec, query={"attach": True}, timeout_sec=None)
+    lines = answer.lines()
+    started = json.loads(next(lines))["container"]
+    _forward_signals(daemon, started["name"])
+    if as_json:
+        print_json(started)
+    for line in lines:
+        entry = json.loads(line)
+        if "exit_code" in entry:
+            code: int | None = entry["exit_code"]
+            return failures.FAILED if code is None else code
+        _write(entry, times=False)
+    raise NoDaemon(f"the daemon ended; container {started['name']!r} runs on without it")
 
 
 def copy_log(daemon: Daemon, name: str, *, follow: bool, tail: int | None, times: bool = False) -> None:

@@ -49,25 +49,22 @@ _ANIMALS = ("adder", "bison", "crane", "dingo", "egret", "finch", "gecko", "hero
 def _run(args: Args) -> int:
     _refuse_later(args)
     spec = read_spec(args)
-    if not args.on("detach"):
-        # Removed from here, when its last output has arrived: the daemon would not wait for that.
-        spec.pop("auto_remove", None)
     daemon = Daemon()
     try:
         if args.on("dry_run"):
             return _print_plan(daemon, spec, args)
+        if not args.on("detach"):
+            from cgwarden.cli.attached import run_attached
+
+            return run_attached(daemon, spec, as_json=args.on("json"))
         started = daemon.call("POST", "/api/v1/containers", spec, timeout_sec=_START_TIMEOUT_SEC)
     except Problem as problem:
         return _refused(problem)
     if args.on("json"):
         print_json(started)
-    elif args.on("detach"):
+    else:
         print(started["name"])
-    if args.on("detach"):
-        return failures.DONE
-    from cgwarden.cli.attached import follow
-
-    return follow(daemon, started["name"], remove=args.on("auto_remove"))
+    return failures.DONE
 
 
 def _refused(problem: Problem) -> int:

@@ -71,6 +71,36 @@ def test_run_ends_as_its_program_does(daemon: Running) -> None:
     wait_for(lambda: daemon.json("ps") == [])
 
 
+def test_all_output_of_a_run_arrives_byte_for_byte_though_it_is_removed_at_its_end(daemon: Running) -> None:
+    done = daemon.cli("run", "--rm", "--rootfs", "/", "--", "seq", "1", "200000")
+
+    assert done.returncode == 0
+    assert done.stdout == "".join(f"{number}\n" for number in range(1, 200_001))
+    assert daemon.json("ps") == []
+
+
+def test_output_is_followed_over_rotations_of_the_log(daemon: Running) -> None:
+    script = "head -c 25000000 /dev/zero | tr '\\0' x | fold -w 1000; echo; echo end"
+
+    done = daemon.cli("run", "--rm", "--rootfs", "/", "--", "sh", "-c", script)
+
+    assert done.stdout == ("x" * 1000 + "\n") * 25_000 + "end\n"
+
+
+def test_a_killed_command_line_leaves_no_container_that_has_ended(daemon: Running) -> None:
+    argv = [*CLI, "run", "--rm", "--name", "t", "--rootfs", "/", "--", "sh", "-c", "echo ready; sleep 100"]
+    process = subprocess.Popen(argv, cwd=ROOT, env=daemon.env(), stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "ready\n"
+
+    process.kill()
+    process.communicate(timeout=20)
+
+    assert daemon.json("ps")[0]["state"] == "running"
+    assert daemon.cli("stop", "-t", "0", "t").returncode == 0
+    wait_for(lambda: daemon.json("ps", "-a") == [])
+
+
 def test_run_of_a_killed_program_ends_with_137(daemon: Running) -> None:
     argv = [*CLI, "run", "--name", "t", "--rootfs", "/", "--", "sleep", "100"]
     process = subprocess.Popen(argv, cwd=ROOT, env=daemon.env())

@@ -72,16 +72,27 @@ def test_run_invents_a_name_where_none_is_given(stub: Stub, cli: Cli) -> None:
 
 def test_run_shows_output_apart_and_ends_with_the_program_s_code(stub: Stub, cli: Cli) -> None:
     line = {"time": "2026-01-31T08:00:00Z", "partial": False}
-    stub.on("POST /api/v1/containers", container("t"), 201)
-    stub.on("POST /api/v1/containers/t/wait", {"exit_code": 143})
-    log = [line | {"stream": "stdout", "data": "out"}, line | {"stream": "stderr", "data": "err"}]
-    stub.on("GET /api/v1/containers/t/logs", log)
-
-    stub.on("DELETE /api/v1/containers/t", None, 204)
+    out, err = line | {"stream": "stdout", "data": "out"}, line | {"stream": "stderr", "data": "err"}
+    stub.on("POST /api/v1/containers", [{"container": container("t")}, out, err, {"exit_code": 143}], 201)
 
     assert cli("run", "--rm", "--name", "t", "--rootfs", "/", "true") == (143, "out\n", "err\n")
-    assert "auto_remove" not in stub.asked[0].body
-    assert stub.asked[-1].method == "DELETE"
+    assert stub.asked[0].query == "attach=true"
+    assert stub.asked[0].body["auto_remove"] is True
+
+
+def test_run_whose_exit_code_was_lost_fails(stub: Stub, cli: Cli) -> None:
+    stub.on("POST /api/v1/containers", [{"container": container("t")}, {"exit_code": None}], 201)
+
+    assert cli("run", "--rootfs", "/", "true").code == 1
+
+
+def test_run_says_so_when_the_daemon_ends_before_the_container(stub: Stub, cli: Cli) -> None:
+    stub.on("POST /api/v1/containers", [{"container": container("t")}], 201)
+
+    said = cli("run", "--rootfs", "/", "true")
+
+    assert said.code == 6
+    assert "container 't' runs on" in said.err
 
 
 def test_output_that_is_no_text_arrives_as_it_was(

@@ -1,14 +1,16 @@
 """The log on disk: rebuilt byte by byte, rotated by size, followed over rotations."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from launcher.logfile import LogWriter, follow_log, read_log
+from launcher.logfile import PATIENCE, LogLine, LogWriter
+from launcher.logreader import CHUNK_BYTES, LogReader
 
 
 @pytest.fixture
@@ -18,8 +20,12 @@ def dir_fd(tmp_path: Path) -> Iterator[int]:
     os.close(fd)
 
 
+def read_log(directory: Path, tail: int | None = None, since: str | None = None) -> list[LogLine]:
+    return list(LogReader(str(directory)).read(tail, since, None))
+
+
 def rebuilt(directory: Path, stream: str) -> bytes:
-    lines, _inode, _offset = read_log(str(directory), None, None)
+    lines = read_log(directory)
     return b"".join(line.data + (b"" if line.partial else b"\n") for line in lines if line.stream == stream)
 
 
@@ -48,7 +54,7 @@ def test_a_line_without_an_end_goes_out_in_pieces(tmp_path: Path, dir_fd: int) -
     log.write("stdout", b"x" * 100_000)
     log.write("stdout", b"y\n")
 
-    lines, _inode, _offset = read_log(str(tmp_path), None, None)
+    lines = read_log(tmp_path)
     assert [line.partial for line in lines] == [True] * 6 + [False]
     assert rebuilt(tmp_path, "stdout") == b"x" * 100_000 + b"y\n"
     log.close()
@@ -60,28 +66,98 @@ def test_a_full_log_makes_room_and_keeps_the_newest(tmp_path: Path, dir_fd: int)
     for number in range(100):
         log.write("stdout", b"line %d\n" % number)
 
-    lines, _inode, _offset = read_log(str(tmp_path), None, None)
+    lines = read_log(tmp_path)
     assert lines[-1].data == b"line 99"
     assert len(lines) > 15
     assert all((tmp_path / name).stat().st_size <= 1000 for name in ("log", "log.1"))
     log.close()
 
 
-def test_a_follower_misses_nothing_over_a_rotation(tmp_path: Path, dir_fd: int) -> None:
+def follow(directory: Path, steps: Iterable[Callable[[], object]]) -> list[bytes]:
+    """What a follower reads while, whenever it waits, the next step is taken; it ends after the last."""
+    waiting = iter(steps)
+
+    def wait_for_end(_seconds: float) -> bool:
+        step = next(waiting, None)
+        if step is not None:
+            step()
+        return step is None
+
+    return [line.data for line in LogReader(str(directory)).read(None, None, wait_for_end)]
+
+
+def test_a_follower_misses_nothing_over_rotations(tmp_path: Path, dir_fd: int) -> None:
     log = LogWriter(dir_fd, rotate_bytes=500)
     log.write("stdout", b"0\n")
-    lines, inode, offset = read_log(str(tmp_path), None, None)
-    numbers = iter(range(1, 40))
 
-    def write_more(_seconds: float) -> bool:
-        number = next(numbers, None)
-        if number is not None:
-            log.write("stdout", b"%d\n" % number)
-        return number is None
+    # Each step is written to a file of its own.
+    writes = [partial(log.write, "stdout", b"%d\n" % number * 20) for number in range(1, 40)]
 
-    followed = follow_log(str(tmp_path), inode, offset, None, write_more)
+    assert follow(tmp_path, writes) == [b"0", *(b"%d" % number for number in range(1, 40) for _ in range(20))]
+    log.close()
 
-    assert [line.data for line in [*lines, *followed]] == [b"%d" % number for number in range(40)]
+
+def test_a_reader_that_lags_behind_puts_rotations_off(tmp_path: Path, dir_fd: int) -> None:
+    log = LogWriter(dir_fd, rotate_bytes=500)
+    log.write("stdout", b"first\n")
+    lines = LogReader(str(tmp_path)).read(None, None, lambda _seconds: True)
+    begun = next(lines)
+
+    for number in range(70):
+        log.write("stdout", b"%d\n" % number)
+
+    assert [line.data for line in [begun, *lines]] == [b"first", *(b"%d" % number for number in range(70))]
+    log.write("stdout", b"x" * 500 + b"\n")
+    assert (tmp_path / "log").stat().st_size < 1000
+    log.close()
+
+
+def test_a_reader_that_is_stuck_does_not_fill_the_disk(tmp_path: Path, dir_fd: int) -> None:
+    log = LogWriter(dir_fd, rotate_bytes=500)
+    log.write("stdout", b"first\n")
+    stuck = LogReader(str(tmp_path))
+
+    for number in range(1000):
+        log.write("stdout", b"%d\n" % number)
+
+    assert sum(path.stat().st_size for path in tmp_path.iterdir()) <= 2 * PATIENCE * 500
+    assert read_log(tmp_path)[-1].data == b"999"
+    stuck.close()
+    log.close()
+
+
+def test_a_log_is_read_to_its_end_although_its_files_were_removed(tmp_path: Path, dir_fd: int) -> None:
+    log = LogWriter(dir_fd, rotate_bytes=500)
+    log.write("stdout", b"first\n")
+    reader = LogReader(str(tmp_path))
+    log.write("stdout", b"second\n" * 20)
+    log.write("stdout", b"last\n")
+
+    reader.look()
+    for name in ("log", "log.1"):
+        (tmp_path / name).unlink()
+
+    lines = [line.data for line in reader.read(None, None, lambda _seconds: True)]
+    assert lines == [b"first", *[b"second"] * 20, b"last"]
+    log.close()
+
+
+def test_a_line_longer_than_a_chunk_is_read_whole(tmp_path: Path, dir_fd: int) -> None:
+    log = LogWriter(dir_fd)
+    log.write("stdout", b"x" * CHUNK_BYTES * 3 + b"\n")
+
+    assert rebuilt(tmp_path, "stdout") == b"x" * CHUNK_BYTES * 3 + b"\n"
+    log.close()
+
+
+def test_a_reader_closes_what_it_holds_open_even_if_it_never_reads(tmp_path: Path, dir_fd: int) -> None:
+    log = LogWriter(dir_fd)
+    before = len(os.listdir("/proc/self/fd"))
+
+    LogReader(str(tmp_path)).read(None, None, None)
+    list(LogReader(str(tmp_path)).read(None, None, None))
+
+    assert len(os.listdir("/proc/self/fd")) == before
     log.close()
 
 
@@ -95,4 +171,4 @@ def test_a_full_disk_loses_output_and_counts_it(tmp_path: Path, dir_fd: int) -> 
 
 
 def test_a_log_that_is_not_there_is_empty(tmp_path: Path) -> None:
-    assert read_log(str(tmp_path), None, None) == ([], 0, 0)
+    assert read_log(tmp_path) == []

@@ -4,6 +4,7 @@ import os
 import signal
 import threading
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -13,6 +14,7 @@ from launcher import (
     CommandNotFound,
     Container,
     ContainerFrozen,
+    ContainerSpec,
     Launcher,
     NameTaken,
     NotRunning,
@@ -129,6 +131,19 @@ def test_a_container_that_was_to_go_goes_with_its_end(launcher: Launcher, run: R
     assert eventually(
         lambda: [event.type for event in place.events][-2:] == ["container.exit", "container.remove"]
     )
+
+
+def test_an_attached_run_has_the_whole_output_of_what_is_gone_already(
+    launcher: Launcher, busybox_root: Path, place: Place
+) -> None:
+    wire = {"name": "t", "rootfs": str(busybox_root), "command": ["sh", "-c", "seq 1 20000; exit 3"]}
+    attached = launcher.run_attached(ContainerSpec.from_wire(wire | {"auto_remove": True}))
+    assert eventually(lambda: place.remains("t") == [])
+
+    lines = [line.data for line in attached.output()]
+
+    assert lines == [b"%d" % number for number in range(1, 20_001)]
+    assert attached.exit_code == 3
 
 
 def test_a_name_is_given_once(launcher: Launcher, run: Run) -> None:

@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
@@ -74,7 +74,7 @@ class FakeExec:
         self.killed = threading.Event()
         self._command = command
 
-    def __iter__(self) -> Iterator[tuple[str, bytes]]:
+    def __iter__(self) -> Generator[tuple[str, bytes], None, None]:
         yield "stdout", " ".join(self._command).encode() + b"\xff"
         if self._command[0] == "hangs":
             self.killed.wait(30)
@@ -82,6 +82,19 @@ class FakeExec:
 
     def kill(self) -> None:
         self.killed.set()
+
+
+@dataclass
+class FakeRun:
+    """A container whose output is followed from its start."""
+
+    container: Container
+    launcher: "FakeLauncher"
+    exit_code: int | None = None
+
+    def output(self, stopped: Callable[[], bool] = lambda: False) -> Generator[LogLine, None, None]:
+        yield from self.launcher.read_log(self.container.name, follow=True, stopped=stopped)
+        self.exit_code = 5
 
 
 class FakeLauncher:
@@ -118,6 +131,9 @@ class FakeLauncher:
         self.known[spec.name], self.cgroups[spec.name] = container, cgroup
         self.ended[spec.name] = threading.Event()
         return container
+
+    def run_attached(self, spec: ContainerSpec) -> FakeRun:
+        return FakeRun(self.run(spec), self)
 
     def describe(self, spec: ContainerSpec) -> list[str]:
         return [f"make the cgroup of {spec.name}", f"run {spec.command[0]}"]
@@ -179,7 +195,13 @@ class FakeLauncher:
         follow: bool = False,
         since: str | None = None,
         stopped: Callable[[], bool] = lambda: False,
-    ) -> Iterator[LogLine]:
+    ) -> Generator[LogLine, None, None]:
+        self.get(name)
+        return self._lines(name, tail, follow, stopped)
+
+    def _lines(
+        self, name: str, tail: int | None, follow: bool, stopped: Callable[[], bool]
+    ) -> Generator[LogLine, None, None]:
         yield from self.lines if tail is None else self.lines[len(self.lines) - tail :]
         while follow and not stopped() and not self.ended[name].wait(0.01):
             pass

@@ -267,6 +267,44 @@ def test_many_lines_come_whole(rig: Rig) -> None:
     assert rig.get(f"{CONTAINER}/logs").body == b"".join(b"%d\n" % number for number in range(20_000))
 
 
+def test_an_attached_run_is_answered_with_the_container_its_output_and_its_exit_code(rig: Rig) -> None:
+    rig.launcher.lines = [LogLine("t", "stdout", False, b"hello")]
+    body = json.dumps({"name": "web", "rootfs": "/", "command": ["true"]})
+    head = "POST /api/v1/containers?attach=true HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+    with rig.connect() as connection:
+        connection.sendall(f"{head}Content-Length: {len(body)}\r\nConnection: close\r\n\r\n{body}".encode())
+        received = b""
+        while b"hello" not in received:
+            received += connection.recv(9999)
+
+        rig.launcher.end("web")
+        received += read_all(connection)
+
+    told = [json.loads(line) for line in received.splitlines() if line.startswith(b"{")]
+    assert received.startswith(b"HTTP/1.1 201")
+    assert told[0]["container"]["name"] == "web"
+    assert told[1:] == [
+        {"time": "t", "stream": "stdout", "partial": False, "data": "hello"},
+        {"exit_code": 5},
+    ]
+
+
+def test_an_attached_run_that_cannot_be_is_refused_as_any_other(rig: Rig) -> None:
+    answer = rig.ask("POST", "/api/v1/containers?attach=true", {"rootfs": "/", "command": ["absent"]})
+
+    assert (answer.status, answer.slug) == (422, "command-not-found")
+
+
+def test_a_flood_leaves_in_large_pieces(rig: Rig) -> None:
+    rig.launcher.add("web")
+    rig.launcher.lines = [LogLine("t", "stdout", False, b"x" * 99) for _ in range(20_000)]
+    rig.launcher.end("web")
+
+    answer = rig.get(f"{CONTAINER}/logs?follow=true")
+
+    assert len(answer.body) == 2_000_000
+
+
 def test_following_ends_when_the_container_does(rig: Rig) -> None:
     rig.launcher.add("web")
     rig.launcher.lines = [LogLine("t", "stdout", False, b"hello")]
