@@ -19,6 +19,7 @@ from monitor.walker import Walker
 WARM_TICKS: Final = 5  # network and freezer
 SLOW_TICKS: Final = 10  # peaks, failures, NUMA; a multiple of the warm round
 COLD_TICKS: Final = 60  # limits; a multiple of it too
+TOGETHER: Final = 16  # containers whose slower rounds fall on one tick: code that runs again at once is cheap
 FILES_EACH: Final = 10  # the most that a container's hot files need
 SHARE_FOR_HOT: Final = 0.7  # of all descriptors; the rest is for cgroup directories, sockets, logs
 LEAST_FDS: Final = 64
@@ -114,7 +115,7 @@ class Sweep:
         As words: an exception that is kept would keep its frames, and with them the files of what is gone.
         """
         tick, taken_at, wall_time, refreshed = self._round
-        turn = tick + tracked.serial
+        turn = tick + tracked.serial // TOGETHER
         refresh = bool(refreshed) and tracked.watched.name in refreshed
         reasons = None
         try:

@@ -7,7 +7,7 @@ from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from monitor.sweep import COLD_TICKS, FILES_EACH, SLOW_TICKS, WARM_TICKS, Sweep, Swept
+from monitor.sweep import COLD_TICKS, FILES_EACH, SLOW_TICKS, TOGETHER, WARM_TICKS, Sweep, Swept
 from tests.monitor.fakes import Source, Tree
 
 
@@ -139,7 +139,7 @@ def test_slow_numbers_are_read_again_once_the_container_has_worked(tree: Tree, s
 
 
 def test_the_slow_rounds_of_many_do_not_fall_into_one_tick(tree: Tree, source: Source) -> None:
-    names = [f"c{i}" for i in range(20)]
+    names = [f"c{i}" for i in range(TOGETHER * WARM_TICKS)]
     source.listed = tuple(tree.add(name) for name in names)
     with sweeping(source) as sweep:
         run(sweep, 0)
@@ -151,7 +151,7 @@ def test_the_slow_rounds_of_many_do_not_fall_into_one_tick(tree: Tree, source: S
             for tick in range(1, 1 + WARM_TICKS)
         ]
 
-    assert frozen == [4, 8, 12, 16, 20]
+    assert frozen == [TOGETHER * ticks for ticks in range(1, 1 + WARM_TICKS)]
 
 
 def test_an_exited_container_is_gone_with_its_last_observation(tree: Tree, source: Source) -> None:
