@@ -68,12 +68,18 @@ class Response:
 
     def lines(self) -> Iterator[bytes]:
         """The body's lines, without their ends, as they arrive."""
+        for batch in self.batches():
+            yield from batch
+
+    def batches(self) -> Iterator[list[bytes]]:
+        """The body's lines, without their ends, as many at once as arrived together."""
         rest = b""
         for chunk in self.chunks():
             *whole, rest = (rest + chunk).split(b"\n")
-            yield from whole
+            if whole:
+                yield whole
         if rest:
-            yield rest
+            yield [rest]
 
     def json(self) -> Any:
         """The whole body as JSON; an empty one is None."""

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from starlette.responses import Response
 
+_JSON: Final = json.JSONEncoder(separators=(",", ":"), allow_nan=False)
 _PLAIN: Final = (str, int, bool, type(None))
 
 
@@ -47,7 +48,7 @@ def field_names(kind: type) -> tuple[str, ...] | None:
 
 def encode(value: object) -> bytes:
     """Compact JSON in ASCII, so that bytes a container chose can never break it."""
-    return json.dumps(value, separators=(",", ":"), allow_nan=False).encode("ascii")
+    return _JSON.encode(value).encode("ascii")
 
 
 def reply(value: object, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:

@@ -16,6 +16,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from types import FrameType
+    from typing import Any
 
 FORWARDED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2)
 
@@ -23,42 +24,73 @@ FORWARDED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signa
 def run_attached(daemon: Daemon, spec: Mapping[str, object], *, as_json: bool) -> int:
     """Start a container, copy its output until it has ended; its program's code, 128+n for a signal."""
     answer = daemon.open("POST", "/api/v1/containers", spec, query={"attach": True}, timeout_sec=None)
-    lines = answer.lines()
-    started = json.loads(next(lines))["container"]
-    _forward_signals(daemon, started["name"])
-    if as_json:
-        print_json(started)
-    for line in lines:
-        entry = json.loads(line)
-        if "exit_code" in entry:
-            code: int | None = entry["exit_code"]
-            return failures.FAILED if code is None else code
-        _write(entry, times=False)
-    raise NoDaemon(f"the daemon ended; container {started['name']!r} runs on without it")
+    name, output = str(spec["name"]), _Output(times=False)
+    for batch in answer.batches():
+        for entry in _parse(batch):
+            if "data" in entry:
+                output.add(entry)
+            elif "container" in entry:
+                _forward_signals(daemon, name)
+                if as_json:
+                    print_json(entry["container"])
+            else:
+                output.flush()
+                return failures.FAILED if entry["exit_code"] is None else int(entry["exit_code"])
+        output.flush()
+    raise NoDaemon(f"the daemon ended; container {name!r} runs on without it")
 
 
 def copy_log(daemon: Daemon, name: str, *, follow: bool, tail: int | None, times: bool = False) -> None:
     """Write a container's log to stdout and stderr, each line to the stream it came from."""
     query = {"format": "jsonl", "follow": follow or None, "tail": tail}
     response = daemon.open("GET", container_path(name, "logs"), query=query, timeout_sec=None)
-    for line in response.lines():
-        if line.strip():
-            _write(json.loads(line), times)
+    output = _Output(times)
+    for batch in response.batches():
+        for entry in _parse(batch):
+            output.add(entry)
+        output.flush()
 
 
-def _write(entry: dict[str, str], times: bool) -> None:
-    stream = sys.stderr if entry["stream"] == "stderr" else sys.stdout
-    end = "" if entry["partial"] or entry["data"].endswith("\n") else "\n"
-    if stream.isatty():
-        from cgwarden.cli.terminal import harmless
+def _parse(lines: list[bytes]) -> list[dict[str, Any]]:
+    """One document is read three times as fast as its many lines."""
+    entries: list[dict[str, Any]] = json.loads((b"[" + b",".join(lines) + b"]").decode())
+    return entries
 
-        data = (harmless(entry["data"].removesuffix("\n")) + end).encode()
-    elif "data_b64" in entry:
-        data = binascii.a2b_base64(entry["data_b64"]) + end.encode()
-    else:
-        data = (entry["data"] + end).encode()
-    stream.buffer.write((f"{entry['time']} ".encode() if times else b"") + data)
-    stream.flush()
+
+class _Output:
+    """Our two streams; what goes to one of them in a row goes there in one piece."""
+
+    def __init__(self, times: bool) -> None:
+        self._times = times
+        self._streams = {"stdout": sys.stdout, "stderr": sys.stderr}
+        self._terminals = {name for name, stream in self._streams.items() if stream.isatty()}
+        self._stream = "stdout"
+        self._pieces: list[bytes] = []
+
+    def add(self, entry: Mapping[str, Any]) -> None:
+        if entry["stream"] != self._stream:
+            self.flush()
+            self._stream = entry["stream"]
+        if self._times:
+            self._pieces.append(f"{entry['time']} ".encode())
+        self._pieces.append(self._data(entry))
+
+    def flush(self) -> None:
+        stream = self._streams[self._stream]
+        stream.buffer.write(b"".join(self._pieces))
+        self._pieces.clear()
+        stream.flush()
+
+    def _data(self, entry: Mapping[str, Any]) -> bytes:
+        text: str = entry["data"]
+        end = "" if entry["partial"] or text.endswith("\n") else "\n"
+        if self._stream in self._terminals:
+            from cgwarden.cli.terminal import harmless
+
+            return (harmless(text.removesuffix("\n")) + end).encode()
+        if "data_b64" in entry:
+            return binascii.a2b_base64(entry["data_b64"]) + end.encode()
+        return (text + end).encode()
 
 
 def _forward_signals(daemon: Daemon, name: str) -> None:
