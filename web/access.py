@@ -11,7 +11,7 @@ from fastapi.params import Depends as DependsMarker
 from fastapi.routing import APIRoute
 from starlette.routing import BaseRoute
 
-from web.logins import COOKIE, Logins
+from web.logins import Logins, cookie_name
 from web.problems import Forbidden, TooMany, Unauthorized
 from web.rates import Rate
 from web.scopes import Scope
@@ -83,7 +83,7 @@ class Access:
         header = request.headers.get("authorization")
         if header is not None:
             return self._checked(request, self._token_identity(header), "this token is not valid (any more)")
-        code = request.cookies.get(COOKIE)
+        code = request.cookies.get(login_cookie(request))
         if code is not None:
             return self._checked(request, self._cookie_identity(code), "this log-in is over: log in again")
         return NOBODY
@@ -186,6 +186,11 @@ def require_scopes(app: FastAPI) -> None:
 def client_of(request: Request) -> str:
     """The peer's address, for rate limits; all unix socket peers are one."""
     return request.client.host if request.client is not None else "unix"
+
+
+def login_cookie(request: Request) -> str:
+    """The name of the log-in cookie at the address that this client asked."""
+    return cookie_name(request.headers.get("host", ""))
 
 
 def actor_of(request: Request) -> str:

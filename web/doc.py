@@ -8,13 +8,19 @@ from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRoute
 
 from web.access import all_routes, scope_of
+from web.logins import COOKIE
 from web.schemas import SCHEMAS
 from web.scopes import OPEN
 
 _PROBLEM: Final = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
 _SECURITY: Final = {
     "token": {"type": "http", "scheme": "bearer", "description": "cgw_<id>_<secret>"},
-    "login": {"type": "apiKey", "in": "cookie", "name": "cgwarden_login"},
+    "login": {
+        "type": "apiKey",
+        "in": "cookie",
+        "name": f"{COOKIE}_9380",
+        "description": "named after the port",
+    },
 }
 
 

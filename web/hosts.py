@@ -89,7 +89,7 @@ class Edge:
         if origin is not None:
             return origin != f"{scope['scheme']}://{headers['host']}"
         # Neither header: no browser, or one that hides where it comes from. Its cookie alone changes nothing.
-        return f"{COOKIE}=" in headers.get("cookie", "") and "authorization" not in headers
+        return COOKIE in headers.get("cookie", "") and "authorization" not in headers
 
 
 def host_name(host: str) -> str:

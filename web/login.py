@@ -5,11 +5,11 @@ from typing import Any, Final
 from fastapi import APIRouter, Path, Request
 from starlette.responses import Response
 
-from web.access import client_of, requires
+from web.access import client_of, login_cookie, requires
 from web.bodies import Fields, read_object
 from web.containers import parts_of
 from web.doc import answers, takes
-from web.logins import CODE_LIFETIME_SEC, COOKIE, COOKIE_LIFETIME_SEC
+from web.logins import CODE_LIFETIME_SEC, COOKIE_LIFETIME_SEC
 from web.problems import Invalid, NotFound, TooMany, Unauthorized, at
 from web.scopes import ADMIN, OPEN, READ, Scope, parse_scope
 from web.wire import reply, rfc3339
@@ -33,7 +33,7 @@ async def log_in(request: Request) -> Response:
         raise Unauthorized("this log-in code is unknown, used or older than a minute")
     response = Response(status_code=204)
     response.set_cookie(
-        COOKIE,
+        login_cookie(request),
         cookie,
         max_age=int(COOKIE_LIFETIME_SEC),
         path="/",
@@ -48,9 +48,10 @@ async def log_in(request: Request) -> Response:
 async def log_out(request: Request) -> Response:
     """End the log-in of this cookie."""
     services, _ = parts_of(request)
-    services.access.logins.end(request.cookies.get(COOKIE, ""))
+    name = login_cookie(request)
+    services.access.logins.end(request.cookies.get(name, ""))
     response = Response(status_code=204)
-    response.delete_cookie(COOKIE, path="/", httponly=True, samesite="strict")
+    response.delete_cookie(name, path="/", httponly=True, samesite="strict")
     return response
 
 

@@ -9,11 +9,20 @@ from typing import Final
 
 from web.scopes import Scope
 
-COOKIE: Final = "cgwarden_login"
+COOKIE: Final = "cgwarden_login"  # how the name of every such cookie begins
 CODE_LIFETIME_SEC: Final = 60.0
 COOKIE_LIFETIME_SEC: Final = 12 * 3600.0
 _CODES_MAX: Final = 64
 _LOGINS_MAX: Final = 256
+
+
+def cookie_name(host: str) -> str:
+    """The cookie's name for a Host header: to a browser, all ports of a host are one owner of cookies.
+
+    The port is the one that the browser sees, so that it also tells apart two tunnels to other hosts.
+    """
+    port = host.rpartition(":")[2]
+    return f"{COOKIE}_{port}" if port.isascii() and port.isdigit() else COOKIE
 
 
 class Logins:

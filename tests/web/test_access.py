@@ -11,7 +11,7 @@ from fastapi import FastAPI
 from tests.web.client import Answer
 from tests.web.rig import Rig, running
 from web.access import RouteWithoutScope, require_scopes
-from web.logins import Logins
+from web.logins import Logins, cookie_name
 from web.scopes import ADMIN, OPEN, OPERATE, READ, Scope, parse_scope
 from web.tokens import Tokens, TokensDamaged, parse_tokens
 
@@ -172,6 +172,30 @@ def test_a_dashboard_login_may_not_start_or_remove_containers(rig: Rig) -> None:
     )
 
     assert answer.status == 403
+
+
+def test_daemons_on_two_ports_of_a_host_keep_their_logins_apart(rig: Rig) -> None:
+    mine = log_in(rig).partition(";")[0]
+    port = rig.address.rpartition(":")[2]
+    other = "cgwarden_login_1=of-another-daemon"
+
+    assert mine.startswith(f"cgwarden_login_{port}=")
+    assert with_cookie(rig, "GET", "/api/v1/host", other).status == 401
+    assert rig.get("/api/v1/host", tcp=True, headers={"Cookie": f"{other}; {mine}"}).status == 200
+
+
+@pytest.mark.parametrize(
+    ("host", "name"),
+    [
+        ("localhost:9380", "cgwarden_login_9380"),
+        ("[::1]:9380", "cgwarden_login_9380"),
+        ("[::1]", "cgwarden_login"),
+        ("warden.example", "cgwarden_login"),
+        ("", "cgwarden_login"),
+    ],
+)
+def test_a_cookie_is_named_after_the_port_that_the_browser_sees(host: str, name: str) -> None:
+    assert cookie_name(host) == name
 
 
 def test_logging_out_ends_the_cookie(rig: Rig) -> None:
