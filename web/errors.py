@@ -22,21 +22,15 @@ _LOG: Final = logging.getLogger("cgwarden.web")
 _UNKNOWN: Final = Kind("unknown-container", 404, "There is no such container", "`cgwarden ps` lists them")
 _UNKNOWN_DECISION: Final = Kind("unknown-decision", 404, "There is no such decision")
 _GONE: Final = Kind("unknown-container", 404, "The container has ended")
-_NAME_TAKEN: Final = Kind(
-    "name-taken", 409, "The name is taken", "remove that container, or choose another name"
-)
+_NAME_TAKEN: Final = Kind("name-taken", 409, "The name is taken")
 _NOT_RUNNING: Final = Kind("not-running", 409, "The container is not running")
-_RUNNING: Final = Kind("conflict", 409, "The container is running", "stop it first, or use force")
+_RUNNING: Final = Kind("conflict", 409, "The container is running", "stop it first, or remove it with force")
 _FROZEN: Final = Kind("frozen", 409, "The container is frozen", "thaw it first")
 _MOUNTED: Final = Kind("conflict", 409, "A mount keeps the container's directory")
 _LOST: Final = Kind("conflict", 409, "The container has lost its supervisor")
 _OWNER: Final = Kind("owner-conflict", 409, "The limit is held by someone else", "use force to take it over")
-_BELOW: Final = Kind(
-    "below-usage", 409, "The limit is below what is used", "use force to set it all the same"
-)
-_REVISION: Final = Kind(
-    "revision-changed", 412, "The limits were changed meanwhile", "read them again, then decide"
-)
+_BELOW: Final = Kind("below-usage", 409, "The limit is below what is used")
+_REVISION: Final = Kind("revision-changed", 412, "The limits were changed meanwhile")
 _REFUSED: Final = Kind("conflict", 409, "The kernel refused the change")
 _BUSY: Final = Kind("conflict", 409, "An earlier change is still under way", "try again when it has ended")
 _PROTECTED: Final = Kind("forbidden", 403, "This cgroup is never changed")

@@ -151,14 +151,15 @@ def document(
     errors: Sequence[Mapping[str, str]] = (),
     hint: str | None = None,
 ) -> dict[str, Any]:
-    """The problem as it goes over the wire."""
+    """The problem as it goes over the wire; a hint that the detail gives already is left out."""
+    helps = hint or kind.hint
     told: dict[str, Any] = {
         "type": f"/problems/{kind.slug}",
         "title": kind.title,
         "status": kind.status,
         "detail": detail,
         "errors": list(errors),
-        "hint": hint or kind.hint,
+        "hint": None if helps is None or helps in detail else helps,
         "request_id": request_id,
     }
     if kind.exit_code is not None:

@@ -11,7 +11,7 @@ from enforcer import errors as enforcing
 from launcher import errors as launching
 from tests.web.rig import Rig
 from web.errors import KINDS, kind_of
-from web.problems import INTERNAL
+from web.problems import INTERNAL, document
 
 NEVER_AT_A_REQUEST = {"NoCgroups", "ParseError", "NewerJournal", "PolicyError", "HalfApplied"}
 
@@ -74,6 +74,23 @@ def test_a_problem_has_all_fields_and_its_own_type(shared: Rig) -> None:
         "hint": "`cgwarden ps` lists them",
         "request_id": answer.json["request_id"],
     }
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        launching.ContainerFrozen("web"),
+        launching.StillRunning("web"),
+        launching.NameTaken("web"),
+        enforcing.UnknownTarget("web"),
+        enforcing.OwnerConflict("pids_max", "policy:x"),
+        enforcing.BelowUsage("memory_max_bytes", 1, 2),
+        enforcing.StaleRevision("web", "a", "b"),
+        enforcing.ContainerBusy("web"),
+    ],
+)
+def test_a_hint_does_not_repeat_what_the_error_says_already(error: Exception) -> None:
+    assert document(kind_of(error), str(error), "1")["hint"] is None
 
 
 def test_a_401_says_how_to_prove_oneself(shared: Rig) -> None:
