@@ -13,7 +13,7 @@ from web.containers import parts_of
 from web.doc import answers, takes
 from web.names import Name
 from web.parts import LimitOutcomePart, Services
-from web.problems import RevisionChanged
+from web.problems import Invalid, RevisionChanged, at
 from web.scopes import OPERATE, READ
 from web.wire import encode, reply, to_wire
 
@@ -64,6 +64,34 @@ async def change_limits(
         return outcome, services.enforcer.limits(name)
 
     outcome, fields = await threads.change(change)
+    return reply(outcome_view(name, outcome, fields), headers={"ETag": f'"{revision_of(fields)}"'})
+
+
+@router.delete(
+    "/containers/{name}/limits", dependencies=[requires(OPERATE)], responses=answers("LimitOutcome")
+)
+async def release_limits(
+    request: Request,
+    name: Name,
+    field: Annotated[list[str] | None, Query(max_length=100)] = None,
+    reason: Annotated[str, Query(max_length=1000)] = "",
+    if_match: Annotated[str | None, Header()] = None,
+) -> Response:
+    """Give back one's own changes, all or those of the named fields: the next owner's value holds again."""
+    services, threads = parts_of(request)
+
+    def release() -> tuple[LimitOutcomePart, Any]:
+        require_revision(services, name, if_match)
+        known = services.enforcer.limits(name)
+        for one in field or ():
+            if one not in known:
+                raise Invalid(f"{one} is no limit of this container", [at("?field", "no such limit")])
+        outcome = services.enforcer.release(
+            name, field or list(known), owner=actor_of(request), reason=reason or "given back over the API"
+        )
+        return outcome, services.enforcer.limits(name)
+
+    outcome, fields = await threads.change(release)
     return reply(outcome_view(name, outcome, fields), headers={"ETag": f'"{revision_of(fields)}"'})
 
 

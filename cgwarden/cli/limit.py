@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 def _limit(args: Args) -> int:
     wanted = read_limits(args)
+    if args.on("reset"):
+        return _reset(args, wanted)
     changing = [flag for flag in ("for", "force", "dry_run", "reason") if args.get(flag) is not None]
     if wanted:
         return _change(args, wanted)
@@ -42,6 +44,18 @@ def _change(args: Args, wanted: Mapping[str, object]) -> int:
 
     say = _say_planned if args.on("dry_run") else _say_changed
     return for_each(args.words, act, as_json=args.on("json"), say=say)
+
+
+def _reset(args: Args, wanted: Mapping[str, object]) -> int:
+    beside = [flag for flag in ("for", "force", "dry_run") if args.get(flag) is not None]
+    if wanted or beside:
+        raise UsageError("--reset gives back every change of yours; it goes with --reason and --json alone")
+    daemon, query = Daemon(), {"reason": args.get("reason", REASON)}
+
+    def act(name: str) -> Any:
+        return daemon.call("DELETE", container_path(name, "limits"), query=query)
+
+    return for_each(args.words, act, as_json=args.on("json"), say=_say_changed)
 
 
 def _say_changed(name: str, answer: Mapping[str, Any]) -> str:
@@ -106,7 +120,7 @@ def _per_device(limits: Mapping[str, object]) -> str:
 
 VERBS = {
     "limit": Verb(
-        "limit NAME… [LIMITS] [--for TIME] [--dry-run]",
+        "limit NAME… [LIMITS] [--for TIME] [--dry-run] [--reset]",
         "Without limits: show each as the kernel has it, with owner and lease. With limits: change them.",
         _limit,
         options=(
@@ -117,6 +131,7 @@ VERBS = {
                 read=parse_duration,
                 help="a lease: back to the baseline after this long (30m)",
             ),
+            Option("--reset", help="give back what you changed: the next owner's value holds again"),
             Option("--dry-run", help="print the writes to the kernel and change nothing"),
             Option("--force", help="take a limit from its owner; allow one below present usage"),
             Option("--reason", value="TEXT", help="why, for `cgwarden why` and the event log"),

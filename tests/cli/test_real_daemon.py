@@ -54,6 +54,9 @@ def test_limits_freezing_and_inspection_agree_with_the_kernel(daemon: Running) -
     assert memory_limit(daemon) == 128 * MIB
     assert daemon.json("limit", "t", "--memory", "128M")["changed"] is False
     assert "memory_max_bytes" in daemon.cli("limit", "t").stdout
+    assert daemon.json("limit", "t", "--reset")["changed"] is True
+    assert memory_limit(daemon) == 64 * MIB
+    assert daemon.json("limit", "t", "--reset")["changed"] is False
     assert "memory_max_bytes" in daemon.cli("why", "t").stdout
 
 

@@ -124,6 +124,15 @@ def test_a_dry_run_lists_the_writes(stub: Stub, cli: Cli) -> None:
     assert stub.asked[-1].query.startswith("dry_run=true&")
 
 
+def test_limit_reset_gives_back_what_was_changed(stub: Stub, cli: Cli) -> None:
+    write = {"controller": "memory", "file": "limit", "before": "2", "value": "1", "read_back": "1"}
+    stub.on(f"DELETE {WEB}/limits", {"name": "web", "changed": True, "writes": [write]})
+
+    assert cli("limit", "web", "--reset").out == "web\n  limit 2 -> 1\n"
+    assert cli("limit", "web", "--reset", "--memory", "1G").code == 2
+    assert len(stub.asked) == 1
+
+
 def test_limit_without_flags_shows_owner_baseline_and_lease(stub: Stub, cli: Cli) -> None:
     memory = {
         "value": 128 << 20,

@@ -234,6 +234,10 @@ class FakeEnforcer:
         fields.update(wanted)
         return LimitOutcome(changed, "applied" if changed else "unchanged", "d-1", writes, "r")
 
+    def release(self, name: str, fields: Sequence[str], **options: Any) -> LimitOutcome:
+        self.calls.append((name, {"released": list(fields), **options}))
+        return LimitOutcome(True, "applied", "d-4", [], "r")
+
     def limits(self, name: str) -> dict[str, dict[str, Any]]:
         return {
             key: {"value": value, "owner": self.held.get(key), "baseline": None, "expires_at": None}

@@ -50,6 +50,24 @@ def test_a_change_is_told_write_by_write_and_a_repetition_changes_nothing(rig: R
     assert second.json["changed"] is False
 
 
+@pytest.mark.parametrize(
+    ("query", "fields"), [("", ["memory_max_bytes", "pids_max"]), ("?field=pids_max", ["pids_max"])]
+)
+def test_changes_are_given_back_all_or_by_field(rig: Rig, query: str, fields: list[str]) -> None:
+    answer = rig.ask("DELETE", f"{LIMITS}{query}")
+
+    assert (answer.status, answer.json["changed"]) == (200, True)
+    given_back = {"released": fields, "owner": "operator", "reason": "given back over the API"}
+    assert rig.enforcer.calls == [("web", given_back)]
+
+
+def test_what_is_no_limit_cannot_be_given_back(rig: Rig) -> None:
+    answer = rig.ask("DELETE", f"{LIMITS}?field=memory")
+
+    assert (answer.status, answer.slug) == (422, "bad-request")
+    assert rig.enforcer.calls == []
+
+
 def test_a_dry_run_lists_the_writes_and_changes_nothing(rig: Rig) -> None:
     told = patch(rig, {"memory_max_bytes": 100663296}, "?dry_run=true").json
 
