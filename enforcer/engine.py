@@ -71,6 +71,8 @@ class Engine:
             if self._last is not None and now - self._last > MAX_GAP_SEC:
                 self._state = self._state.without_holds()
             self._last = now
+            if not any(self._policies.active()):
+                return []
             view = self._view(snapshot, now)
             decisions, self._state = decide(view, self._state, self._policies, now)
             records = [self._carry_out(decision, view, now) for decision in decisions]

@@ -1,8 +1,13 @@
-"""A monitor's snapshot to the view that decides: signals by their names in policies, limits, owners, ages."""
+"""A monitor's snapshot to the view that decides: signals by their names in policies, limits, owners, ages.
+
+What only some policies ask of some containers is looked up when it is asked: there are forty signals, times a
+thousand containers, every second.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from typing import NamedTuple, TypeAlias
 
 from enforcer.claims import FieldClaims
 from enforcer.clocks import boottime_ns
@@ -33,6 +38,12 @@ _FROM_USAGE = {
     "io.psi.full.stall": "io_full_pressure_fraction",
 }
 _STALLS = tuple(name for name in _FROM_USAGE if ".psi." in name)
+_AVERAGES = {
+    f"{resource}.psi.{kind}.{span}": (resource, f"{kind}_{span}_fraction")
+    for resource in ("cpu", "memory", "io")
+    for kind in (("some",) if resource == "cpu" else ("some", "full"))
+    for span in ("avg10", "avg60", "avg300")
+}
 
 
 def view_of(
@@ -60,37 +71,118 @@ def _container(
     sample, limits = observation.sample, observation.limits
     claims = claims_of(sample.name, sample.inode)
     age_sec = age_of(sample.name, sample.inode)
-    now_ns = boottime_ns()
-    winners = {field: claim.winner(now_ns) for field, claim in claims.items()}
+    sample_age_sec = max(0.0, now - sample.taken_at)
     return ContainerView(
         name=sample.name,
         inode=sample.inode,
         labels=observation.labels,
         klass=observation.klass,
         age_sec=age_sec,
-        sample_age_sec=max(0.0, now - sample.taken_at),
+        sample_age_sec=sample_age_sec,
         frozen=observation.freezer != THAWED,
         weight=float(limits.cpu_shares or DEFAULT_SHARES),
-        signals=_signals(observation, age_sec, max(0.0, now - sample.taken_at), capacity),
+        signals=_Signals(_Seen(observation, age_sec, sample_age_sec, capacity)),
         fields={**{wire: getattr(limits, wire) for wire in BY_WIRE}, FREEZER: observation.freezer},
-        owners={field: (won.owner, won.priority) for field, won in winners.items() if won is not None},
-        baselines={field: claim.resting() for field, claim in claims.items() if field != FREEZER},
+        owners=_Owners(claims, boottime_ns()) if claims else {},
+        baselines=_Baselines(claims) if claims else {},
     )
 
 
-def _signals(
-    observation: Observation, age_sec: float | None, sample_age_sec: float, capacity: float
-) -> dict[str, float | None]:
-    usage = observation.usage
-    signals: dict[str, float | None] = {name: getattr(usage, field) for name, field in _FROM_USAGE.items()}
-    limit_cores = usage.cpu_max_cores if usage.cpu_max_cores is not None else capacity
-    signals["cpu.usedRatio"] = _ratio(usage.cpu_cores, min(limit_cores, capacity))
-    signals["pids.usedRatio"] = _ratio(usage.pids_current, usage.pids_max)
-    signals["container.age"] = age_sec
-    signals["container.frozen"] = 0.0 if observation.freezer == THAWED else 1.0
-    signals["sample.age"] = sample_age_sec
-    signals.update(_averages(observation.sample.pressure))
-    return signals
+class _Seen(NamedTuple):
+    """What the signals of one container are told from."""
+
+    observation: Observation
+    age_sec: float | None
+    sample_age_sec: float
+    capacity: float
+
+    def cpu_used_fraction(self) -> float | None:
+        usage = self.observation.usage
+        limit_cores = self.capacity if usage.cpu_max_cores is None else usage.cpu_max_cores
+        return _ratio(usage.cpu_cores, min(limit_cores, self.capacity))
+
+    def pids_used_fraction(self) -> float | None:
+        return _ratio(self.observation.usage.pids_current, self.observation.usage.pids_max)
+
+
+Look: TypeAlias = Callable[[_Seen], float | None]
+
+
+def _of_usage(field: str) -> Look:
+    return lambda seen: getattr(seen.observation.usage, field)
+
+
+def _of_pressure(resource: str, field: str) -> Look:
+    return lambda seen: _average(seen.observation.sample.pressure, resource, field)
+
+
+_LOOKS: dict[str, Look] = {
+    **{name: _of_usage(field) for name, field in _FROM_USAGE.items()},
+    **{name: _of_pressure(*where) for name, where in _AVERAGES.items()},
+    "cpu.usedRatio": _Seen.cpu_used_fraction,
+    "pids.usedRatio": _Seen.pids_used_fraction,
+    "container.age": lambda seen: seen.age_sec,
+    "container.frozen": lambda seen: 0.0 if seen.observation.freezer == THAWED else 1.0,
+    "sample.age": lambda seen: seen.sample_age_sec,
+}
+
+
+class _Signals(Mapping[str, float | None]):
+    __slots__ = ("_seen",)
+
+    def __init__(self, seen: _Seen) -> None:
+        self._seen = seen
+
+    def __getitem__(self, name: str) -> float | None:
+        return _LOOKS[name](self._seen)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(_LOOKS)
+
+    def __len__(self) -> int:
+        return len(_LOOKS)
+
+
+class _Owners(Mapping[str, tuple[str, int]]):
+    """Field -> whose value is in force, and its priority; none for a field that nobody holds any more."""
+
+    __slots__ = ("_claims", "_now_ns")
+
+    def __init__(self, claims: Mapping[str, FieldClaims], now_ns: int) -> None:
+        self._claims = claims
+        self._now_ns = now_ns
+
+    def __getitem__(self, field: str) -> tuple[str, int]:
+        won = self._claims[field].winner(self._now_ns)
+        if won is None:
+            raise KeyError(field)
+        return won.owner, won.priority
+
+    def __iter__(self) -> Iterator[str]:
+        return (field for field, claims in self._claims.items() if claims.winner(self._now_ns) is not None)
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+
+class _Baselines(Mapping[str, object]):
+    """Limit -> what it is when no policy and no person wants anything."""
+
+    __slots__ = ("_claims",)
+
+    def __init__(self, claims: Mapping[str, FieldClaims]) -> None:
+        self._claims = claims
+
+    def __getitem__(self, field: str) -> object:
+        if field == FREEZER:
+            raise KeyError(field)
+        return self._claims[field].resting()
+
+    def __iter__(self) -> Iterator[str]:
+        return (field for field in self._claims if field != FREEZER)
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
 
 
 def _node(host: HostUsage, containers: Mapping[str, ContainerView]) -> dict[str, float | None]:
@@ -105,7 +197,7 @@ def _node(host: HostUsage, containers: Mapping[str, ContainerView]) -> dict[str,
     }
     for name in _STALLS:
         node[name] = getattr(host, _FROM_USAGE[name])
-    node.update(_averages(host.pressure))
+    node.update({name: _average(host.pressure, *where) for name, where in _AVERAGES.items()})
     return node
 
 
@@ -122,15 +214,9 @@ def _system_cores(host: HostUsage, containers: Mapping[str, ContainerView]) -> f
     return max(0.0, host.cpu_used_cores - used)
 
 
-def _averages(pressure: object) -> dict[str, float | None]:
+def _average(pressure: object, resource: str, field: str) -> float | None:
     """`cpu.psi.some.avg10` and its kin, from the kernel's own averages."""
-    found: dict[str, float | None] = {}
-    for resource in ("cpu", "memory", "io"):
-        psi = getattr(pressure, resource, None)
-        for kind in ("some",) if resource == "cpu" else ("some", "full"):
-            for span in ("avg10", "avg60", "avg300"):
-                found[f"{resource}.psi.{kind}.{span}"] = getattr(psi, f"{kind}_{span}_fraction", None)
-    return found
+    return getattr(getattr(pressure, resource, None), field, None)
 
 
 def _ratio(part: float | None, whole: float | None) -> float | None:
