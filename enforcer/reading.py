@@ -44,7 +44,11 @@ def extend_histories(view: View, state: State, policies: PolicySet, now: float) 
 def _extend(
     grown: Histories, state: State, key: tuple[Entity, str], raw: float | None, now: float, keep_sec: float
 ) -> None:
-    points = tuple(point for point in state.histories.get(key, ()) if point[0] > now - keep_sec + _SLACK_SEC)
+    points = state.histories.get(key, ())
+    horizon, old = now - keep_sec + _SLACK_SEC, 0
+    while old < len(points) and points[old][0] <= horizon:
+        old += 1
+    points = points[old:]
     value = known(raw)
     if value is not None:
         points = (*points[-MAX_POINTS:], (now, value))
