@@ -3,6 +3,7 @@ import { expect, test } from "vitest";
 import { changes, changeText, fieldChanges, eventLine, eventTone, frozenSpans } from "./eventtext";
 import type { EventRecord } from "./wire";
 
+const typed = (text: string): string => text.replaceAll("\u00a0", " ");
 const event = (id: number, type: string, rest: Partial<EventRecord> = {}): EventRecord => ({
   id,
   time: `1970-01-01T00:00:${String(id).padStart(2, "0")}Z`,
@@ -23,8 +24,8 @@ test("a limit change names field, old and new, with the unit once", () => {
     after: { memory_max_bytes: 134217728, pids_max: 50 },
   });
 
-  expect(changes(change).map(changeText)).toEqual(["memory 64 → 128 MiB"]);
-  expect(eventLine(change)).toBe("memory 64 → 128 MiB");
+  expect(changes(change).map(changeText).map(typed)).toEqual(["memory 64 → 128 MiB"]);
+  expect(typed(eventLine(change))).toBe("memory 64 → 128 MiB");
 });
 
 test("a limit that is lifted keeps both units apart", () => {
@@ -33,11 +34,24 @@ test("a limit that is lifted keeps both units apart", () => {
     after: { memory_max_bytes: "max" },
   });
 
-  expect(changes(change).map(changeText)).toEqual(["memory 64 MiB → unlimited"]);
+  expect(changes(change).map(changeText).map(typed)).toEqual(["memory 64 MiB → unlimited"]);
 });
 
 test("an unknown type of event still reads as words", () => {
   expect(eventLine(event(1, "container.rename_all"))).toBe("rename all");
+});
+
+test("a freeze says how long, an exit how it ended, a drift what drifted", () => {
+  const line = (type: string, rest: Partial<EventRecord>) => typed(eventLine(event(1, type, rest)));
+
+  expect(line("container.freeze", { until: "1970-01-01T00:00:05Z" })).toBe("frozen for 4 s");
+  expect(line("container.freeze", {})).toBe("frozen");
+  expect(line("container.exit", { after: { exit_code: 137, oom_killed: true } })).toBe(
+    "out of memory, exit code 137",
+  );
+  expect(line("limit.drift", { before: { pids_max: 5 }, after: { pids_max: 6 } })).toBe(
+    "limit drifted: pids 5 → 6",
+  );
 });
 
 test("what hurts is told apart from who did it", () => {

@@ -1,7 +1,8 @@
 // What happened, in words: each event has a short title, the change it made, and who did it. Charts, tables and the
 // log all take their text from here.
 
-import { limit, NONE } from "./format";
+import { endingText } from "./ending";
+import { duration, limit, NONE, unix } from "./format";
 import type { EventRecord } from "./wire";
 
 export type Tone = "quiet" | "policy" | "operator" | "cold" | "bad";
@@ -87,16 +88,24 @@ function asFields(value: unknown): Record<string, unknown> {
 export function changeText(change: Change): string {
   const title = change.field === "" ? "" : `${fieldTitle(change.field)} `;
   if (change.before === NONE) return `${title}${change.after}`;
-  const unit = / \S+$/.exec(change.after)?.[0] ?? "";
+  const unit = /\u00a0\S+$/.exec(change.after)?.[0] ?? "";
   const before = unit && change.before.endsWith(unit) ? change.before.slice(0, -unit.length) : change.before;
   return `${title}${before} → ${change.after}`;
 }
 
-/** One line for a table: the change where there is one, else the title. */
+/** What happened in one line; a decision that did the same reads the same. */
 export function eventLine(event: EventRecord): string {
-  const first = changes(event)[0];
-  if (first && event.type === "limit.change") return changeText(first);
-  return eventTitle(event);
+  const told = changes(event).map(changeText).join(", ");
+  if (event.type === "limit.change" && told) return told;
+  if (event.type === "container.freeze") return frozenText(event.time, event.until);
+  if (event.type === "container.exit") return endingText(asFields(event.after));
+  return told ? `${eventTitle(event)}: ${told}` : eventTitle(event);
+}
+
+/** "frozen for 4 s", or without a lease just "frozen". */
+export function frozenText(from: string, until: string | null | undefined): string {
+  const [start, end] = [unix(from), unix(until)];
+  return start === null || end === null ? "frozen" : `frozen for ${duration(Math.round(end - start))}`;
 }
 
 /** Spans in which the container was frozen, from its freeze and thaw events; an open one has no end. */

@@ -1,6 +1,9 @@
 // Formatting is what people read all day: each line here is a case that looked wrong once.
 import { describe, expect, test } from "vitest";
-import { ago, bytes, cores, digits, duration, limit, percent, plain, rate, unix } from "./format";
+import { ago, bytes, cores, digits, duration, limit, percent, plain, rate, unbroken, unix } from "./format";
+
+/** The tables here are typed with plain spaces; what is shown has unbreakable ones. */
+const typed = (text: string): string => text.replaceAll("\u00a0", " ");
 
 describe("numbers", () => {
   test.each([
@@ -14,13 +17,13 @@ describe("numbers", () => {
     [45.2 * 2 ** 20, "45.2 MiB"],
     [5.21 * 2 ** 30, "5.21 GiB"],
     [2 ** 63, "8192 PiB"],
-  ])("bytes of %s read %s", (value, text) => expect(bytes(value)).toBe(text));
+  ])("bytes of %s read %s", (value, text) => expect(typed(bytes(value))).toBe(text));
 
   test.each([
     [null, "–"],
     [0.4, "0"],
     [12 * 1024, "12 KiB/s"],
-  ])("a rate of %s reads %s", (value, text) => expect(rate(value)).toBe(text));
+  ])("a rate of %s reads %s", (value, text) => expect(typed(rate(value))).toBe(text));
 
   test.each([
     [null, "–"],
@@ -38,7 +41,7 @@ describe("numbers", () => {
     [0.031, "3.1 %"],
     [0.71, "71 %"],
     [1.5, "150 %"],
-  ])("a fraction of %s reads %s", (value, text) => expect(percent(value)).toBe(text));
+  ])("a fraction of %s reads %s", (value, text) => expect(typed(percent(value))).toBe(text));
 
   test.each([
     [9.996, "10.0"],
@@ -59,23 +62,23 @@ describe("limits", () => {
     ["cpuset_cpus", "0-1", "0-1"],
     ["cpu_period_usec", 100000, "100 ms"],
     ["io_max", { "8:0": {} }, '{"8:0":{}}'],
-  ])("%s %s reads %s", (field, value, text) => expect(limit(field, value)).toBe(text));
+  ])("%s %s reads %s", (field, value, text) => expect(typed(limit(field, value))).toBe(text));
 });
 
 describe("times", () => {
   test.each([
-    [0, "0s"],
-    [59.9, "59s"],
-    [200, "3m 20s"],
-    [3600, "1h"],
-    [7500, "2h 5m"],
-    [273600, "3d 4h"],
-    [-3, "0s"],
-  ])("%s s last %s", (value, text) => expect(duration(value)).toBe(text));
+    [0, "0 s"],
+    [59.9, "59 s"],
+    [200, "3 min 20 s"],
+    [3600, "1 h"],
+    [7500, "2 h 5 min"],
+    [273600, "3 d 4 h"],
+    [-3, "0 s"],
+  ])("%s s last %s", (value, text) => expect(typed(duration(value))).toBe(text));
 
   test("what has just happened is now, and later ones have one unit", () => {
     expect(ago(100, 101)).toBe("now");
-    expect(ago(100, 301)).toBe("3m ago");
+    expect(typed(ago(100, 301))).toBe("3 min ago");
   });
 
   test("a time that is none is null, not the year 1970", () => {
@@ -89,4 +92,10 @@ test("a container's bytes lose escape sequences and control characters, and noth
   expect(plain("\x1b[31mred\x1b[0m \x1b]0;title\x07plain\ttab\r <b>é</b>\x00")).toBe(
     "red plain\ttab <b>é</b>",
   );
+});
+
+test("a number is never parted from its unit", () => {
+  expect(percent(0.82)).toBe("82\u00a0%");
+  expect(unbroken("memory 82 % > 80 % for 1 s")).toBe("memory 82\u00a0% >\u00a080\u00a0% for 1\u00a0s");
+  expect(unbroken("2 boxes and 3 sheep")).toBe("2 boxes and 3 sheep");
 });

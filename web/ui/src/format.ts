@@ -4,6 +4,8 @@
 import type { Num } from "./wire";
 
 export const NONE = "–";
+/** Between a number and its unit: a line never breaks there. */
+const NBSP = "\u00a0";
 const STEPS = ["B", "KiB", "MiB", "GiB", "TiB", "PiB"] as const;
 
 /** Three significant digits and no more decimals than help: 9.53, 95.3, 953. */
@@ -22,7 +24,7 @@ export function bytes(value: Num | undefined): string {
     step += 1;
   }
   const text = step === 0 || Number.isInteger(size) ? size.toFixed(0) : digits(size).replace(/\.0+$/, "");
-  return `${text} ${STEPS[step]}`;
+  return `${text}${NBSP}${STEPS[step]}`;
 }
 
 /** Bytes per second; what is too small to matter reads as a plain 0. */
@@ -40,8 +42,8 @@ export function cores(value: Num | undefined): string {
 export function percent(fraction: Num | undefined): string {
   if (fraction == null) return NONE;
   const value = fraction * 100;
-  if (value > 0 && value < 0.1) return "<0.1 %";
-  return `${value >= 9.95 || value === 0 ? value.toFixed(0) : value.toFixed(1)} %`;
+  if (value > 0 && value < 0.1) return `<0.1${NBSP}%`;
+  return `${value >= 9.95 || value === 0 ? value.toFixed(0) : value.toFixed(1)}${NBSP}%`;
 }
 
 export function count(value: Num | undefined): string {
@@ -60,25 +62,26 @@ export function limit(field: string, value: unknown): string {
 
 function limitNumber(field: string, value: number): string {
   if (field.endsWith("_bytes")) return bytes(value);
-  if (field.endsWith("_cores")) return `${cores(value)} cores`;
-  if (field.endsWith("_usec")) return `${digits(value / 1000).replace(/\.0+$/, "")} ms`;
+  if (field.endsWith("_cores")) return `${cores(value)}${NBSP}cores`;
+  if (field.endsWith("_usec")) return `${digits(value / 1000).replace(/\.0+$/, "")}${NBSP}ms`;
   return String(value);
 }
 
-/** How long, in the two largest units: 45s, 3m 20s, 2h 5m, 3d 4h. */
+/** How long, in the two largest units: 45 s, 3 min 20 s, 2 h 5 min, 3 d 4 h. */
 export function duration(seconds: number): string {
   const whole = Math.max(0, Math.floor(seconds));
-  if (whole < 60) return `${whole}s`;
-  if (whole < 3600) return pair(whole, 60, "m", 1, "s");
-  return whole < 86400 ? pair(whole, 3600, "h", 60, "m") : pair(whole, 86400, "d", 3600, "h");
+  if (whole < 60) return `${whole}${NBSP}s`;
+  if (whole < 3600) return pair(whole, 60, "min", 1, "s");
+  return whole < 86400 ? pair(whole, 3600, "h", 60, "min") : pair(whole, 86400, "d", 3600, "h");
 }
 
 function pair(value: number, big: number, bigUnit: string, small: number, smallUnit: string): string {
   const rest = Math.floor((value % big) / small);
-  return `${Math.floor(value / big)}${bigUnit}${rest > 0 ? ` ${rest}${smallUnit}` : ""}`;
+  const first = `${Math.floor(value / big)}${NBSP}${bigUnit}`;
+  return rest > 0 ? `${first} ${rest}${NBSP}${smallUnit}` : first;
 }
 
-/** "12s ago", in one unit, from a unix time in seconds. */
+/** "12 s ago", in one unit, from a unix time in seconds. */
 export function ago(then: number, now: number): string {
   const seconds = now - then;
   if (seconds < 2) return "now";
@@ -104,6 +107,13 @@ export function day(seconds: number): string {
     day: "numeric",
     month: "long",
   });
+}
+
+/** Text of the server, in which numbers keep their units: "82 % > 80 %" breaks before the ">" alone. */
+export function unbroken(text: string): string {
+  return text
+    .replace(/(\d) (?=(?:%|[KMGTP]?i?B(?:\/s)?|ms|s|min|m|h|d|cores?)(?![\w]))/g, `$1${NBSP}`)
+    .replace(/([<>≤≥=×]) (?=[-−\d])/g, `$1${NBSP}`);
 }
 
 /** Text of a container for a text node: escape sequences and control characters are dropped. */

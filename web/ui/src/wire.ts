@@ -64,6 +64,8 @@ export interface Inspected extends Container {
   cgroups: Record<string, string>;
   holders: string[];
   inode: number | null;
+  /** As it was started: what is left to tell of one that has ended. */
+  spec_limits?: Limits;
 }
 
 /** A container as a stream frame has it: the name and whatever changes each second. */
@@ -178,6 +180,7 @@ export interface Decision {
   action?: unknown;
   field?: string | null;
   reason?: string;
+  formula?: string | null;
   inputs?: Input[];
   predicate?: unknown;
   candidates?: { name: string; rejected?: string }[];

@@ -130,9 +130,12 @@ function valueAxis(panel: Panel, stroke: string, grid: string): uPlot.Axis {
     grid: { stroke: grid, width: 1 },
     ticks: { show: false },
     gap: 8,
-    values: (_plot, values) => values.map((value) => (value === 0 ? "0" : panel.format(value))),
+    values: (_plot, values) => values.map((value) => (value === 0 ? "0" : tickText(panel.format(value)))),
   };
 }
+
+/** A step of the axis is round: "5 %", not "5.0 %". */
+const tickText = (text: string): string => text.replace(/\.0(?=\u00a0)/, "");
 
 function lineSeries(line: Panel["lines"][number]): uPlot.Series {
   const stroke = resolve(line.colour);
@@ -175,7 +178,7 @@ function Legend({ panel, view }: { panel: Panel; view: View }) {
       <dl>
         {panel.lines.map((line) => (
           <div key={line.metric}>
-            <dt>
+            <dt class={line.part ? "part" : ""}>
               <Swatch colour={line.colour} dash={line.dash} />
               {line.label}
             </dt>

@@ -5,7 +5,9 @@ import type uPlot from "uplot";
 import type { Ink } from "../colour";
 import { resolve } from "../colour";
 import { eventTone, type Tone } from "../eventtext";
-import type { View } from "./view";
+import type { Mark, View } from "./view";
+
+const DENSE_PX = 14;
 
 export const TONE_COLOUR: Record<Tone, string> = {
   quiet: "--muted",
@@ -33,11 +35,13 @@ export function paintMarks(plot: uPlot, view: View): void {
   const [from, to] = view.window.peek();
   ctx.save();
   ctx.lineWidth = devicePixelRatio;
-  ctx.globalAlpha = 0.6;
   ctx.setLineDash([]);
-  for (const mark of view.marks.peek()) {
+  let before = -Infinity;
+  for (const mark of [...view.marks.peek()].sort((a, b) => a.time - b.time)) {
     if (mark.time < from || mark.time > to) continue;
     const x = Math.round(plot.valToPos(mark.time, "x", true)) + 0.5;
+    ctx.globalAlpha = alphaOf(mark, x - before < DENSE_PX * devicePixelRatio);
+    before = x;
     ctx.strokeStyle = resolve(TONE_COLOUR[eventTone(mark.event)]);
     ctx.beginPath();
     ctx.moveTo(x, bbox.top);
@@ -45,4 +49,10 @@ export function paintMarks(plot: uPlot, view: View): void {
     ctx.stroke();
   }
   ctx.restore();
+}
+
+// A limit change is a step of the limit's own line as well, and many of them would hide the data.
+function alphaOf(mark: Mark, dense: boolean): number {
+  if (mark.event.type !== "limit.change") return 0.7;
+  return dense ? 0.1 : 0.4;
 }

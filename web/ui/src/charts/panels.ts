@@ -12,6 +12,8 @@ export interface Line {
   colour: string;
   dash?: number[];
   fill?: boolean;
+  /** A share of the line above it. */
+  part?: boolean;
 }
 
 export interface Panel {
@@ -94,7 +96,8 @@ export const PANELS: readonly Panel[] = [
       { metric: "memory_pressure_fraction", label: "memory", colour: "--c-purple" },
       {
         metric: "memory_full_pressure_fraction",
-        label: "memory, all tasks",
+        label: "all tasks",
+        part: true,
         colour: "--c-purple",
         dash: [2, 3],
       },

@@ -29,12 +29,15 @@ export function useView(name: string): View {
   return view;
 }
 
+// A range of 300 s may hold 301 samples: with 300 points asked for, the server would halve the resolution.
+const EDGE = 10;
+
 async function load(view: View, range: number): Promise<void> {
   try {
     // Of one that has ended, its last minutes: they lie further back.
     const ended = view.endedAt.peek();
     const since = ended === null ? range : Math.min(KEEP_SEC, Math.ceil(Date.now() / 1000 - ended) + range);
-    const page = await readHistory(view.name, CHART_METRICS, since, since);
+    const page = await readHistory(view.name, CHART_METRICS, since, since + EDGE);
     view.series.fill(page);
     view.history.value = page.events ?? [];
     view.version.value += 1;
@@ -43,6 +46,11 @@ async function load(view: View, range: number): Promise<void> {
     if (!(error instanceof Problem)) throw error;
   }
 }
+
+const NO_CHART: Record<string, string> = {
+  none: "No network chart: this container was started with network “none”.",
+  host: "No network chart: this container shares the network of the host.",
+};
 
 export function Stack({ view, network }: { view: View; network: string }) {
   const box = useRef<HTMLDivElement>(null);
@@ -54,7 +62,7 @@ export function Stack({ view, network }: { view: View; network: string }) {
     resize.observe(plot);
     return () => resize.disconnect();
   }, [view]);
-  const shown = PANELS.filter((panel) => panel.id !== "net" || network !== "none");
+  const shown = PANELS.filter((panel) => panel.id !== "net" || !(network in NO_CHART));
   return (
     <div
       class="stack"
@@ -74,9 +82,7 @@ export function Stack({ view, network }: { view: View; network: string }) {
       {shown.map((panel, i) => (
         <Chart key={panel.id} panel={panel} view={view} last={i === shown.length - 1} />
       ))}
-      {network === "none" && (
-        <p class="muted aside-note">No network chart: this container was started with network “none”.</p>
-      )}
+      {NO_CHART[network] && <p class="muted aside-note">{NO_CHART[network]}</p>}
     </div>
   );
 }
@@ -84,14 +90,25 @@ export function Stack({ view, network }: { view: View; network: string }) {
 function Cursor({ view, panels }: { view: View; panels: readonly Panel[] }) {
   const at = view.cursor.value;
   const time = at === null ? undefined : view.series.t[at];
-  if (time === undefined) return <span class="muted">latest</span>;
+  if (time === undefined) return <Latest view={view} />;
   const spoken = panels
     .map((p) => `${p.title} ${p.format(view.series.column(p.lines[0]?.metric ?? "")[at ?? 0])}`)
     .join(", ");
   return (
     <>
-      <strong>{clock(time)}</strong>
+      <strong>{clock(time)}</strong> <span class="muted">at the cursor</span>
       <span class="sr-only">{spoken}</span>
+    </>
+  );
+}
+
+function Latest({ view }: { view: View }) {
+  view.version.value;
+  const time = view.series.t.at(-1);
+  return (
+    <>
+      <strong>{time === undefined ? "" : clock(time)}</strong>{" "}
+      <span class="muted">{view.endedAt.value === null ? "now" : "last"}</span>
     </>
   );
 }

@@ -37,12 +37,17 @@ export class View {
   readonly window = computed<[number, number]>(() => {
     if (this.zoom.value) return this.zoom.value;
     const ended = this.endedAt.value;
-    if (ended !== null) return [ended + 2 - rangeSec.value, ended + 2];
+    if (ended !== null) return this.upTo(ended + 2);
     if (!paused.value || this.standingAt === 0)
       this.standingAt = Math.max(measuredAt.value, this.series.t.at(-1) ?? 0);
-    this.version.value;
-    return [windowStart(this.standingAt, rangeSec.value, this.series.t[0]), this.standingAt];
+    return this.upTo(this.standingAt);
   });
+
+  /** The range that ends there, shorter while the container is younger than that. */
+  private upTo(end: number): [number, number] {
+    this.version.value;
+    return [windowStart(end, rangeSec.value, this.series.t[0]), end];
+  }
 
   readonly own = computed<EventRecord[]>(() => {
     const live = events.value.filter((event) => event.container?.name === this.name);

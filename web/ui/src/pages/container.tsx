@@ -5,6 +5,8 @@ import { useEffect } from "preact/hooks";
 import { Problem, readContainer, readDecisions } from "../api";
 import { rangeSec, type View } from "../charts/view";
 import { Stack, useView } from "../charts/stack";
+import { runsOf } from "../decisiontext";
+import { endingText } from "../ending";
 import { ago, duration, unix } from "../format";
 import { ownerText } from "../eventtext";
 import { useKeys } from "../keys";
@@ -15,8 +17,10 @@ import { Facts } from "../parts/facts";
 import { LogTail } from "../parts/logtail";
 import { StateBadge } from "../parts/state";
 import { containers, gapEpoch, now, paused } from "../store";
-import type { Container, Decision, Inspected } from "../wire";
+import type { Container, Decision, Inspected, Num } from "../wire";
 import { newestFirst } from "./decisions";
+
+const RECENT = 8;
 
 export function ContainerPage({ name }: { name: string }) {
   const view = useView(name);
@@ -104,8 +108,13 @@ function Head({ container, holders }: { container: Container; holders: readonly 
 function lifeText(container: Container): string {
   const started = unix(container.started_at);
   const finished = unix(container.finished_at);
-  if (finished !== null) return `ended ${ago(finished, now.value)}`;
+  if (container.state === "exited") return endedText(container, started, finished);
   return started === null ? "" : `up ${duration(now.value - started)}`;
+}
+
+function endedText(container: Container, started: Num, finished: Num): string {
+  const lived = started !== null && finished !== null ? ` after ${duration(finished - started)}` : "";
+  return `${endingText(container)}${finished === null ? "" : `, ${ago(finished, now.value)}`}${lived}`;
 }
 
 function Ranges({ view }: { view: View }) {
@@ -141,7 +150,7 @@ function Story({ name, view }: { name: string; view: View }) {
   const decisions = useSignal<Decision[]>([]);
   const newest = view.own.value[0]?.id ?? 0;
   useEffect(() => {
-    readDecisions({ container: name, limit: 30 }).then(
+    readDecisions({ container: name, limit: 100 }).then(
       (list) => (decisions.value = newestFirst(list)),
       (error: unknown) => {
         if (!(error instanceof Problem)) throw error;
@@ -156,14 +165,14 @@ function Story({ name, view }: { name: string; view: View }) {
         {decisions.value.length === 0 ? (
           <p class="muted">No policy and no person has changed anything here.</p>
         ) : (
-          decisions.value
-            .slice(0, 8)
-            .map((one) => <DecisionView key={one.id} decision={one} withName={false} />)
+          runsOf(decisions.value)
+            .slice(0, RECENT)
+            .map((run) => <DecisionView key={run.at(-1)?.id} run={run} withName={false} />)
         )}
       </section>
       <section aria-labelledby="what">
         <h2 id="what">Events</h2>
-        {own.length === 0 ? <p class="muted">Nothing yet.</p> : <EventList events={own.slice(0, 12)} />}
+        {own.length === 0 ? <p class="muted">Nothing yet.</p> : <EventList events={own.slice(0, RECENT)} />}
       </section>
     </div>
   );

@@ -3,7 +3,8 @@
 import { useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
 import { Problem, readDecisions, readPolicies } from "../api";
-import { DecisionView, policyName } from "../parts/decision";
+import { policyName, runsOf } from "../decisiontext";
+import { DecisionView } from "../parts/decision";
 import { events, gapEpoch } from "../store";
 import type { Decision, Policy } from "../wire";
 
@@ -33,8 +34,8 @@ export function DecisionsPage({ id }: { id: string | null }) {
           </p>
         </div>
       )}
-      {list.map((one) => (
-        <DecisionView key={one.id} decision={one} open={one.id === id} />
+      {runsOf(list).map((run) => (
+        <DecisionView key={run.at(-1)?.id} run={run} open={id} />
       ))}
     </section>
   );

@@ -4,6 +4,7 @@ import { useSignal } from "@preact/signals";
 import { useRef } from "preact/hooks";
 import { actorText, eventLine, eventTitle } from "../eventtext";
 import { day, unix } from "../format";
+import { reasonText } from "../reason";
 import { useKeys } from "../keys";
 import { EventList } from "../parts/events";
 import { events, loaded, paused } from "../store";
@@ -71,6 +72,7 @@ function eventMatches(event: EventRecord, filter: string): boolean {
     event.container?.name ?? "host",
     actorText(event.actor),
     event.reason,
+    reasonText(event.reason),
   ]
     .join(" ")
     .toLowerCase();

@@ -1,71 +1,89 @@
 // One decision with its evidence, as it stands in the journal: what was measured, which condition was met, which guard
 // rails it passed, what was written and what the kernel then said.
 
-import { changeText, fieldChanges, ownerText } from "../eventtext";
-import { clock, duration, percent, bytes, digits, unix } from "../format";
+import { containerName, policyName, runLine } from "../decisiontext";
+import { ownerText } from "../eventtext";
+import { clock, duration, percent, bytes, digits, unbroken, unix } from "../format";
+import { reasonText } from "../reason";
 import { containerLink } from "../route";
 import type { Decision, Input } from "../wire";
 import { Writes } from "./writes";
 
-export function policyName(decision: Decision): string {
-  const { policy, owner } = decision;
-  if (policy && typeof policy === "object") return policy.name;
-  return policy || owner?.replace(/^policy:/, "") || "operator";
-}
-
-export function containerName(decision: Decision): string | null {
-  const container = decision.container ?? decision.target;
-  if (container && typeof container === "object") return container.name;
-  return container || decision.candidates?.find((one) => !one.rejected)?.name || null;
-}
-
-export function DecisionView({
-  decision,
-  open = false,
-  withName = true,
-}: {
-  decision: Decision;
-  open?: boolean;
+interface Props {
+  /** One decision, or a run of them, newest first. */
+  run: readonly Decision[];
+  open?: string | null;
   withName?: boolean;
-}) {
+}
+
+export function DecisionView({ run, open = null, withName = true }: Props) {
+  const [decision] = run;
+  if (!decision) return null;
+  const many = run.length > 1;
   const name = containerName(decision);
+  const id = many ? undefined : `decision-${decision.id}`;
   return (
-    <details class={`decision outcome-${decision.outcome}`} open={open} id={`decision-${decision.id}`}>
+    <details
+      class={`decision outcome-${decision.outcome}${withName ? " with-name" : ""}`}
+      open={run.some((one) => one.id === open)}
+      id={id}
+    >
       <summary>
         <time dateTime={decision.at} title={decision.at}>
           {clock(unix(decision.at) ?? 0)}
         </time>
-        <span class="outcome">{decision.outcome.replaceAll("_", " ")}</span>
-        {withName && name && (
-          <a class="decision-name" href={containerLink(name)}>
-            {name}
-          </a>
+        {withName && (
+          <span class="event-name">
+            {name ? <a href={containerLink(name)}>{name}</a> : <span class="muted">host</span>}
+          </span>
         )}
-        <span class="decision-text">
-          {changeOf(decision) && <span class="change">{changeOf(decision)}</span>}{" "}
-          {decision.reason && <span class="reason">{decision.reason}</span>}
-          {!withName && <small class="decision-by">{policyName(decision)}</small>}
-        </span>
-        {withName && <span class="muted decision-policy">{policyName(decision)}</span>}
+        <Headline run={run} decision={decision} />
       </summary>
-      <Evidence decision={decision} />
+      {many ? (
+        <div class="steps">
+          {run.map((one) => (
+            <DecisionView key={one.id} run={[one]} open={open} withName={false} />
+          ))}
+        </div>
+      ) : (
+        <Evidence decision={decision} />
+      )}
     </details>
   );
 }
 
-/** What it changed, or would have: the field where the record names it, else the first kernel file. */
-export function changeOf(decision: Decision): string {
-  const { field, before, wanted } = decision;
-  if (field && wanted != null) {
-    // Limits given at launch are one record of many fields.
-    const many = typeof wanted === "object";
-    const changed = many
-      ? fieldChanges(before, wanted)
-      : fieldChanges({ [field]: before }, { [field]: wanted });
-    return changed.map(changeText).join(", ");
-  }
-  const write = decision.writes?.[0];
-  return write ? `${write.file} ${write.before ?? "–"} → ${write.value ?? write.wanted ?? ""}` : "";
+function Headline({ run, decision }: { run: readonly Decision[]; decision: Decision }) {
+  const oldest = run.at(-1);
+  const steps =
+    run.length > 1
+      ? `${run.length} steps since ${clock(unix(oldest?.at) ?? 0)}`
+      : leaseText(decision).replace(/^ · lease of/, "for");
+  const line = runLine(run);
+  return (
+    <span class="event-body">
+      <span class="event-title">{line || decision.outcome.replaceAll("_", " ")}</span>
+      {decision.outcome !== "applied" && line && (
+        <span class="outcome">{decision.outcome.replaceAll("_", " ")}</span>
+      )}
+      {decision.reason && <span class="reason">{reasonText(decision.reason)}</span>}
+      <span class="muted by">
+        {[byText(decision), heldBack(decision), decision.outcome === "applied" ? steps || "applied" : steps]
+          .filter(Boolean)
+          .join(" · ")}
+      </span>
+    </span>
+  );
+}
+
+/** Which guard rail said no; its numbers stand in the evidence. */
+function heldBack(decision: Decision): string {
+  const rail = decision.rails?.find((one) => one.result === "refuse" || one.result === "halt");
+  return rail ? `held back by ${rail.rail}` : "";
+}
+
+function byText(decision: Decision): string {
+  const name = policyName(decision);
+  return decision.policy || decision.owner?.startsWith("policy:") ? `policy ${name}` : name;
 }
 
 function Evidence({ decision }: { decision: Decision }) {
@@ -88,6 +106,11 @@ function Evidence({ decision }: { decision: Decision }) {
       {decision.predicate != null && (
         <Block title="Condition">
           <Predicate tree={decision.predicate} />
+        </Block>
+      )}
+      {decision.formula && (
+        <Block title="Formula">
+          <code>{unbroken(decision.formula)}</code>
         </Block>
       )}
       {rails.length > 0 && (
@@ -158,7 +181,7 @@ function inUnit(value: number | null | undefined, unit: string | undefined): str
   if (value == null) return "unknown";
   if (unit === "ratio" || unit === "fraction") return percent(value);
   if (unit === "bytes") return bytes(value);
-  return `${digits(value)}${unit ? ` ${unit}` : ""}`;
+  return `${digits(value)}${unit ? `\u00a0${unit}` : ""}`;
 }
 
 /** A tree of conditions: leaves with their truth and how long they held, under all, any, not. */

@@ -1,6 +1,7 @@
 // A list of events, newest first, under a heading per day where it spans days.
 
-import { actorText, changes, changeText, eventTitle, eventTone } from "../eventtext";
+import { actorText, eventLine, eventTone } from "../eventtext";
+import { reasonText } from "../reason";
 import { clock, duration, unix } from "../format";
 import { containerLink, decisionLink } from "../route";
 import type { EventRecord } from "../wire";
@@ -30,15 +31,8 @@ export function EventList({
             </span>
           )}
           <div class="event-body">
-            <span class="event-title">{eventTitle(event)}</span>
-            {changes(event)
-              .slice(0, 6)
-              .map((change) => (
-                <span key={change.field} class="change">
-                  {changeText(change)}
-                </span>
-              ))}
-            {event.reason && <span class="reason">{event.reason}</span>}
+            <span class="event-title">{eventLine(event)}</span>
+            {event.reason && <span class="reason">{reasonText(event.reason)}</span>}
             <span class="muted by">
               {actorText(event.actor)}
               {lease(event)}
@@ -59,5 +53,8 @@ export function EventList({
 function lease(event: EventRecord): string {
   const until = unix(event.until);
   const from = unix(event.time);
-  return until === null || from === null ? "" : ` · for ${duration(Math.round(until - from))}`;
+  // A freeze says it already.
+  return until === null || from === null || event.type === "container.freeze"
+    ? ""
+    : ` · for ${duration(Math.round(until - from))}`;
 }

@@ -1,5 +1,7 @@
 // What does not move: limits with who set them, what is run, and where its cgroups are.
 
+import { useSignal } from "@preact/signals";
+import { useEffect, useRef } from "preact/hooks";
 import { fieldTitle, ownerText } from "../eventtext";
 import { limit } from "../format";
 import type { Inspected } from "../wire";
@@ -14,11 +16,7 @@ export function Facts({ container }: { container: Inspected }) {
       <section>
         <h2>Program</h2>
         <dl class="facts">
-          <Fact title="command">
-            <code class="clamped" title={container.command.join(" ")}>
-              {container.command.join(" ")}
-            </code>
-          </Fact>
+          <Command command={container.command} />
           <Fact title="image">
             <code>{container.image}</code>
           </Fact>
@@ -50,10 +48,44 @@ function Fact({ title, children }: { title: string; children: preact.ComponentCh
   );
 }
 
+/** A whole script may be an argument: three lines of it, and the rest when it is asked for. */
+function Command({ command }: { command: readonly string[] }) {
+  const text = command.join(" ");
+  const box = useRef<HTMLElement>(null);
+  const all = useSignal(false);
+  const cut = useSignal(false);
+  useEffect(() => {
+    const code = box.current;
+    if (code && !all.peek()) cut.value = code.scrollHeight > code.clientHeight + 2;
+  }, [text]);
+  return (
+    <div class="command-fact">
+      <dt>command</dt>
+      <dd>
+        <code id="command" ref={box} class={all.value ? "whole" : "clamped"}>
+          {text}
+        </code>
+        {cut.value && (
+          <button
+            type="button"
+            class="link"
+            aria-expanded={all.value}
+            aria-controls="command"
+            onClick={() => (all.value = !all.value)}
+          >
+            {all.value ? "show less" : "show all"}
+          </button>
+        )}
+      </dd>
+    </div>
+  );
+}
+
 /** Those that differ from a fresh cgroup or that somebody owns; the others would only be noise. */
 function LimitFacts({ container }: { container: Inspected }) {
   const owners = container.owners ?? {};
-  const shown = Object.entries(container.limits ?? {}).filter(
+  const ended = container.limits === null;
+  const shown = Object.entries(container.limits ?? container.spec_limits ?? {}).filter(
     ([field, value]) =>
       !QUIET.has(field) &&
       value !== null &&
@@ -64,14 +96,16 @@ function LimitFacts({ container }: { container: Inspected }) {
     <section>
       <h2>
         Limits{" "}
-        {container.state !== "exited" && (
+        {container.state === "exited" ? (
+          <small>as it was started</small>
+        ) : (
           <button type="button" class="link" onClick={() => (limiting.value = container.name)}>
             change
           </button>
         )}
       </h2>
       {shown.length === 0 ? (
-        <p class="muted">None: it may use what the host has.</p>
+        <p class="muted">{ended ? "It had none." : "None: it may use what the host has."}</p>
       ) : (
         <dl class="facts limits">
           {shown.map(([field, value]) => (

@@ -1,7 +1,9 @@
 // One container in the list. On a narrow screen the same cells become a small card: what matters first.
 
+import { shortCommand } from "../command";
 import { ago, bytes, cores, count, NONE, percent, rate, unix } from "../format";
 import { eventLine, eventTone } from "../eventtext";
+import { reasonText } from "../reason";
 import { containerLink, go } from "../route";
 import { now, spark } from "../store";
 import type { Container, EventRecord, Num } from "../wire";
@@ -15,6 +17,12 @@ interface Props {
   selected: boolean;
   onSelect: () => void;
 }
+
+/** Networks whose counters are no container's own. */
+const OTHER_NETWORKS: Record<string, string> = {
+  none: "It has a network namespace of its own without interfaces",
+  host: "It shares the network of the host",
+};
 
 /** A limit of the container as a number; null where it is unlimited or not offered. */
 function limitOf(container: Container, field: "cpu_max_cores" | "memory_max_bytes" | "pids_max"): Num {
@@ -38,9 +46,7 @@ export function Row({ container, event, selected, onSelect }: Props) {
     >
       <td class="col-name">
         <a href={containerLink(container.name)}>{container.name}</a>
-        <small class="command" title={container.command.join(" ")}>
-          {container.command.join(" ")}
-        </small>
+        <small class="command">{shortCommand(container.command)}</small>
       </td>
       <td class="col-state">
         <StateBadge container={container} />
@@ -54,13 +60,7 @@ export function Row({ container, event, selected, onSelect }: Props) {
           ["W", usage.io_write_bytes_per_sec],
         ]}
       />
-      <Pair
-        kind="net"
-        rows={[
-          ["↓", usage.net_rx_bytes_per_sec],
-          ["↑", usage.net_tx_bytes_per_sec],
-        ]}
-      />
+      <Network container={container} rx={usage.net_rx_bytes_per_sec} tx={usage.net_tx_bytes_per_sec} />
       <td class="col-pids" data-title="Pids">
         <span class="stack-2">
           <span>{count(usage.pids_current)}</span>
@@ -74,7 +74,7 @@ export function Row({ container, event, selected, onSelect }: Props) {
           io={usage.io_pressure_fraction}
         />
       </td>
-      <LastEvent event={event} />
+      <LastEvent container={container} event={event} />
     </tr>
   );
 }
@@ -153,13 +153,38 @@ function Pair({ kind, rows }: { kind: "io" | "net"; rows: [string, Num | undefin
   );
 }
 
-function LastEvent({ event }: { event: EventRecord | undefined }) {
-  const at = event ? unix(event.time) : null;
-  if (!event || at === null) return <td class="col-event" />;
+function Network({ container, rx, tx }: { container: Container; rx: Num | undefined; tx: Num | undefined }) {
+  const why = OTHER_NETWORKS[container.network];
+  if (!why || (rx ?? 0) > 0 || (tx ?? 0) > 0)
+    return (
+      <Pair
+        kind="net"
+        rows={[
+          ["↓", rx],
+          ["↑", tx],
+        ]}
+      />
+    );
+  return (
+    <td class="col-net" data-title="Network">
+      <span class="muted" title={why}>
+        {container.network}
+      </span>
+    </td>
+  );
+}
+
+/** The newest event that is still known; else what the container itself tells. */
+function LastEvent({ container, event }: { container: Container; event: EventRecord | undefined }) {
+  const ended = container.state === "exited";
+  const at = unix(event?.time ?? (ended ? container.finished_at : container.started_at));
+  if (at === null) return <td class="col-event" />;
   return (
     <td class="col-event" data-title="Last event">
-      <span class="stack-2" title={event.reason}>
-        <span class={`event-text tone-${eventTone(event)}`}>{eventLine(event)}</span>
+      <span class="stack-2" title={reasonText(event?.reason ?? "")}>
+        <span class={`event-text tone-${event ? eventTone(event) : "quiet"}`}>
+          {event ? eventLine(event) : ended ? "exited" : "started"}
+        </span>
         <small>{ago(at, now.value)}</small>
       </span>
     </td>

@@ -27,9 +27,11 @@ export function Spark({
   const limitShown = limit !== null && limit <= data * 4;
   const max = (limitShown ? Math.max(data, limit) : data) * 1.06;
   const limitY = limitShown ? height - (limit / max) * height : 0;
+  // No longer than what was measured under it.
+  const limitX = Math.max(0, width - ((values.length - 1) * width) / Math.max(1, size - 1));
   return (
     <svg class="spark" viewBox={`0 -1 ${width} ${height + 2}`} preserveAspectRatio="none" aria-hidden="true">
-      {limitShown && <line class="spark-limit" x1="0" x2={width} y1={limitY} y2={limitY} />}
+      {limitShown && <line class="spark-limit" x1={limitX} x2={width} y1={limitY} y2={limitY} />}
       {sparkPieces(values, size, max, width, height).map((points, i) => (
         <g key={i}>
           <polygon points={closed(points, height)} fill={colour} fill-opacity="0.13" />

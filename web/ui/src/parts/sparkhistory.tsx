@@ -8,6 +8,8 @@ import type { Num } from "../wire";
 const FIRST = 60;
 const AT_ONCE = 3;
 const SECONDS = 60;
+// More than there are samples in that time: else the server would halve the resolution.
+const POINTS = SECONDS + 10;
 const filled = new Set<string>();
 
 export function useSparkHistory(): void {
@@ -31,7 +33,7 @@ async function work(names: string[], from: number): Promise<void> {
   for (let i = from; i < names.length; i += AT_ONCE) {
     const name = names[i] ?? "";
     filled.add(name);
-    const page = await readHistory(name, ["cpu_cores"], SECONDS, SECONDS).catch(ignoreProblem);
+    const page = await readHistory(name, ["cpu_cores"], SECONDS, POINTS).catch(ignoreProblem);
     spark(name, "cpu_cores").prepend(page?.metrics["cpu_cores"]?.avg ?? []);
   }
 }
@@ -39,7 +41,7 @@ async function work(names: string[], from: number): Promise<void> {
 async function fillHost(): Promise<void> {
   if (filled.has(HOST)) return;
   filled.add(HOST);
-  const page = await readHostHistory(SECONDS, SECONDS).catch(ignoreProblem);
+  const page = await readHostHistory(SECONDS, POINTS).catch(ignoreProblem);
   if (!page) return;
   const column = (name: string): Num[] => page.metrics[name]?.avg ?? [];
   const total = host.peek()?.memory_total_bytes ?? null;

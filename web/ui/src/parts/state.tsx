@@ -1,11 +1,10 @@
 // A container's state as a dot and a word; the word alone carries the meaning.
 
+import { failed, shortEnding } from "../ending";
 import type { Container } from "../wire";
 
 export function stateText(container: Pick<Container, "state" | "exit_code" | "oom_killed">): string {
-  if (container.state !== "exited") return container.state;
-  if (container.oom_killed) return "out of memory";
-  return container.exit_code === null ? "exited" : `exited ${container.exit_code}`;
+  return container.state === "exited" ? shortEnding(container) : container.state;
 }
 
 export function StateBadge({
@@ -13,10 +12,10 @@ export function StateBadge({
 }: {
   container: Pick<Container, "state" | "exit_code" | "oom_killed" | "supervised">;
 }) {
-  const failed = container.state === "exited" && (container.oom_killed || (container.exit_code ?? 0) !== 0);
+  const bad = container.state === "exited" && failed(container);
   const lost = container.state !== "exited" && !container.supervised;
   return (
-    <span class={`state state-${container.state}${failed ? " failed" : ""}`}>
+    <span class={`state state-${container.state}${bad ? " failed" : ""}`}>
       <i aria-hidden="true" />
       {stateText(container)}
       {lost && (
