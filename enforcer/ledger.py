@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import sqlite3
+import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from enforcer.claims import FieldClaims
@@ -35,6 +36,7 @@ class Ledger:
         self.journal = journal
         self.boot_id = journal.boot_id
         self._owed: list[Callable[[sqlite3.Connection], None]] = []
+        self._settling = threading.Lock()  # held while a debt is paid, so that none is paid twice
 
     def begin(self, body: Mapping[str, object], intents: Sequence[Intent] = ()) -> Recorded:
         """Make a record and its intents durable; `JournalUnavailable` if that cannot be."""
@@ -64,9 +66,11 @@ class Ledger:
             for place, field in kept:
                 keep_claims(sql, self.boot_id, place, field)
 
-        self._owed.append(work)
-        with contextlib.suppress(JournalUnavailable):
+        try:
             self.settle_owed()
+            self.journal.commit(work)
+        except JournalUnavailable:
+            self._owed.append(work)
 
     def settle_owed(self) -> None:
         """Record outcomes that the disk did not take when they were known.
@@ -74,9 +78,10 @@ class Ledger:
         The intent was durable before the kernel was written, so nothing is lost if this has to wait; after a
         crash recovery finds the same from the kernel.
         """
-        while self._owed:
-            self.journal.commit(self._owed[0])
-            self._owed.pop(0)
+        with self._settling:
+            while self._owed:
+                self.journal.commit(self._owed[0])
+                self._owed.pop(0)
 
     def keep(self, claims: Iterable[tuple[Place, FieldClaims | None]]) -> None:
         """Store claims that changed without a kernel write (a renewal, a lease that ended)."""

@@ -4,6 +4,7 @@ import random
 import sqlite3
 import subprocess
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -104,6 +105,20 @@ def test_an_outcome_that_the_disk_does_not_take_is_recorded_later(open_journal: 
     ledger.finish(other, fact_body("applied", (), {}), "applied", (), ())
 
     assert [record["outcome"] for record in ledger.decisions(None, 0, 9)] == ["applied", "applied"]
+
+
+def test_outcomes_of_many_at_once_are_each_recorded_once(open_journal: Open) -> None:
+    ledger = Ledger(open_journal())
+
+    def write_one(_number: int) -> None:
+        recorded = ledger.begin({"outcome": "committed"}, [INTENT])
+        ledger.finish(recorded, fact_body("applied", (), {}), "applied", (), ())
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(write_one, range(40)))
+
+    records = ledger.decisions(None, 0, 99)
+    assert [(record["outcome"], len(record["facts"])) for record in records] == [("applied", 1)] * 40  # type: ignore[arg-type]
 
 
 def test_a_job_that_is_wrong_by_itself_does_not_hurt_its_neighbours(open_journal: Open) -> None:
