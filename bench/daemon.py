@@ -23,7 +23,7 @@ from typing import Final, NamedTuple
 from uuid import uuid4
 
 from bench.containers import listen_to_signals
-from bench.launch import Daemon, make_root
+from bench.launch import Daemon, make_root, spec_of
 from cgroupfs import CgroupError, Hierarchies
 
 MANY: Final = 1000
@@ -35,6 +35,14 @@ KIB: Final = 1024
 TICKS_PER_SEC: Final = os.sysconf("SC_CLK_TCK")
 SPAWNER: Final = "launcher.forkserver"
 GUARDIAN: Final = "enforcer.guardian_process"
+
+
+class Sleepers(Daemon):
+    """Containers that outlast any run of this."""
+
+    def start(self, name: str) -> None:
+        spec = spec_of(name, self._root) | {"command": ["/bin/sleep", "1000000"]}
+        self._ask("POST", "/api/v1/containers", spec, 201)
 
 
 class Memory(NamedTuple):
@@ -64,7 +72,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def measure(process: subprocess.Popen[bytes], where: Path, count: int, seconds: float) -> None:
     """Launch, settle, watch, and say what was seen."""
-    daemon = Daemon(str(where / "run/cgwarden.sock"), make_root(where))
+    daemon = Sleepers(str(where / "run/cgwarden.sock"), make_root(where))
     started = time.monotonic()
     with ThreadPoolExecutor(LAUNCHERS) as pool:
         list(pool.map(daemon.start, (f"c{i}" for i in range(count))))
@@ -148,7 +156,14 @@ def supervisors_of(pid: int) -> list[int]:
 def children_of(pid: int, module: str) -> list[int]:
     """The children that run `module`."""
     children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    return [int(pid) for pid in children if module.encode() in Path(f"/proc/{pid}/cmdline").read_bytes()]
+    return [int(child) for child in children if module.encode() in read_command(child)]
+
+
+def read_command(pid: str) -> bytes:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    except (FileNotFoundError, ProcessLookupError):  # it ended since its parent was asked
+        return b""
 
 
 def memory_of(pid: int) -> Memory:
