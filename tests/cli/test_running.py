@@ -89,7 +89,7 @@ def test_run_whose_exit_code_was_lost_fails(stub: Stub, cli: Cli) -> None:
 def test_run_says_so_when_the_daemon_ends_before_the_container(stub: Stub, cli: Cli) -> None:
     stub.on("POST /api/v1/containers", [{"container": container("t")}], 201)
 
-    said = cli("run", "--rootfs", "/", "true")
+    said = cli("run", "--name", "t", "--rootfs", "/", "true")
 
     assert said.code == 6
     assert "container 't' runs on" in said.err
