@@ -1,4 +1,4 @@
-"""A daemon with two real containers for the whole run, and for each test a browser of its own."""
+"""A daemon with real containers for the whole run, and for each test a browser of its own."""
 
 import tempfile
 import uuid
@@ -49,11 +49,13 @@ def make_daemon(leak_scope: Scope) -> Iterator[Callable[[], Daemon]]:
 
 @pytest.fixture(scope="session")
 def daemon(make_daemon: Callable[[], Daemon]) -> Daemon:
-    """The daemon of most tests, with a busy container and an idle one that have been measured."""
+    """The daemon of most tests: a busy container and an idle one, both measured, and one that is over."""
     daemon = make_daemon()
     limits: dict[str, object] = {"memory_max_bytes": 64 * MIB, "cpu_max_cores": 0.3, "pids_max": 32}
     daemon.run("busy", ["/bin/sh", "-c", BUSY], limits, labels={"team": "core"})
     daemon.run("idle", ["/bin/sleep", "1000"], {"memory_max_bytes": 32 * MIB}, **{"class": "besteffort"})
+    daemon.run("over", ["/bin/sh", "-c", "exit 3"], {"memory_max_bytes": 16 * MIB})
+    eventually(lambda: daemon.inspect("over")["state"] == "exited", "the short container has ended")
     eventually(lambda: _cpu_of(daemon, "busy"), "the busy container has been measured")
     return daemon
 

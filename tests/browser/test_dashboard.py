@@ -63,7 +63,7 @@ def test_every_container_stands_in_the_list_with_its_numbers(open_page: OpenPage
     watched = open_page()
     row = watched.page.locator("table.containers tbody tr", has_text="busy")
 
-    expect(watched.page.locator("table.containers tbody tr")).to_have_count(2)
+    expect(watched.page.locator("table.containers tbody tr")).to_have_count(3)
     expect(row.locator(".col-state")).to_have_text("running")
     expect(row.locator(".col-memory")).to_contain_text("of 64 MiB")
     expect(row.locator(".col-cpu")).to_contain_text("of 0.30")
@@ -75,13 +75,13 @@ def test_every_container_stands_in_the_list_with_its_numbers(open_page: OpenPage
 def test_the_list_is_driven_by_keys(open_page: OpenPage) -> None:
     page = open_page().page
     rows = page.locator("table.containers tbody tr")
-    expect(rows).to_have_count(2)
+    expect(rows).to_have_count(3)
 
     page.keyboard.press("/")
     page.keyboard.type("team=core")
     expect(rows).to_have_count(1)
     page.keyboard.press("Escape")
-    expect(rows).to_have_count(2)
+    expect(rows).to_have_count(3)
     page.keyboard.press("j")
     page.keyboard.press("j")
     page.keyboard.press("k")
@@ -191,6 +191,15 @@ def test_every_page_fits_and_complains_of_nothing(open_page: OpenPage, dark: boo
 
 def test_an_unknown_container_gets_a_page_that_says_so(open_page: OpenPage) -> None:
     expect(open_page("#/c/nobody").page.locator(".empty")).to_contain_text("No container “nobody”")
+
+
+def test_one_that_ended_tells_its_exit_code_and_the_limits_it_had(open_page: OpenPage) -> None:
+    watched = open_page("#/c/over")
+
+    expect(watched.page.locator(".container-head .state")).to_have_text("exited, exit code 3")
+    expect(watched.page.locator(".facts.limits")).to_contain_text("16 MiB")
+    expect(watched.page.locator("[data-action=freeze]")).to_be_disabled()
+    assert watched.all_complaints() == []
 
 
 def test_a_daemon_that_is_gone_is_told_and_its_return_too(open_page: OpenPage, second_daemon: Daemon) -> None:

@@ -56,6 +56,8 @@ test("a freeze says how long, an exit how it ended, a drift what drifted", () =>
 
 test("what hurts is told apart from who did it", () => {
   expect(eventTone(event(1, "container.oom", { actor: { kind: "policy", name: "x" } }))).toBe("bad");
+  expect(eventTone(event(1, "container.exit", { after: { exit_code: 3 } }))).toBe("bad");
+  expect(eventTone(event(1, "container.exit", { after: { exit_code: 0 } }))).toBe("quiet");
   expect(eventTone(event(1, "limit.change", { actor: { kind: "policy", name: "x" } }))).toBe("policy");
 });
 

@@ -1,7 +1,7 @@
 // What happened, in words: each event has a short title, the change it made, and who did it. Charts, tables and the
 // log all take their text from here.
 
-import { endingText } from "./ending";
+import { endingText, failed } from "./ending";
 import { duration, limit, NONE, unix } from "./format";
 import type { EventRecord } from "./wire";
 
@@ -37,6 +37,7 @@ export function eventTitle(event: EventRecord): string {
 
 export function eventTone(event: EventRecord): Tone {
   if (event.type === "container.oom" || event.type === "limit.drift") return "bad";
+  if (event.type === "container.exit" && failed(asFields(event.after))) return "bad";
   if (event.type === "container.freeze" || event.type === "container.thaw") return "cold";
   if (event.actor.kind === "policy") return "policy";
   if (event.actor.kind === "operator") return "operator";

@@ -40,6 +40,7 @@ async function load(view: View, range: number): Promise<void> {
     const page = await readHistory(view.name, CHART_METRICS, since, since + EDGE);
     view.series.fill(page);
     view.history.value = page.events ?? [];
+    view.filled.value = true;
     view.version.value += 1;
   } catch (error) {
     // Without history the charts fill from the stream; the page says itself when the container is gone.

@@ -24,6 +24,8 @@ export class View {
   readonly series = new Series(CHART_METRICS, KEEP_SEC + 60);
   /** Counts up with each change of the series. */
   readonly version = signal(0);
+  /** Whether the history has been read. */
+  readonly filled = signal(false);
   readonly cursor = signal<number | null>(null);
   /** When the container ended, so that the window stays on its last minutes. */
   readonly endedAt = signal<number | null>(null);

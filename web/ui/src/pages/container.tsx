@@ -6,7 +6,6 @@ import { Problem, readContainer, readDecisions } from "../api";
 import { rangeSec, type View } from "../charts/view";
 import { Stack, useView } from "../charts/stack";
 import { runsOf } from "../decisiontext";
-import { endingText } from "../ending";
 import { ago, duration, unix } from "../format";
 import { ownerText } from "../eventtext";
 import { useKeys } from "../keys";
@@ -45,11 +44,7 @@ export function ContainerPage({ name }: { name: string }) {
       <Ranges view={view} />
       <div class="columns">
         <div class="main-column">
-          <Stack
-            view={view}
-            network={inspected?.network ?? shown.network}
-            key={`${name} ${inspected?.network ?? shown.network}`}
-          />
+          <Charts view={view} network={inspected?.network ?? shown.network} ended={ended !== null} />
           <Story name={name} view={view} />
           <LogTail name={name} ended={shown.state === "exited"} />
         </div>
@@ -59,6 +54,14 @@ export function ContainerPage({ name }: { name: string }) {
       </div>
     </article>
   );
+}
+
+/** One that ended within the second between two measurements has nothing to draw. */
+function Charts({ view, network, ended }: { view: View; network: string; ended: boolean }) {
+  view.version.value;
+  if (ended && view.filled.value && view.series.t.length === 0)
+    return <p class="muted unmeasured">It ended before it was measured: no charts.</p>;
+  return <Stack view={view} network={network} key={`${view.name} ${network}`} />;
 }
 
 /** The facts that no stream carries, read again whenever an event says that they changed. */
@@ -92,7 +95,7 @@ function Head({ container, holders }: { container: Container; holders: readonly 
           <a href="#/">Containers</a>
         </p>
         <h1>{container.name}</h1>
-        <StateBadge container={container} />
+        <StateBadge container={container} long />
         <span class="muted">
           {lifeText(container)}
           {container.state === "frozen" && holders.length > 0
@@ -108,13 +111,14 @@ function Head({ container, holders }: { container: Container; holders: readonly 
 function lifeText(container: Container): string {
   const started = unix(container.started_at);
   const finished = unix(container.finished_at);
-  if (container.state === "exited") return endedText(container, started, finished);
+  if (container.state === "exited") return endedText(started, finished);
   return started === null ? "" : `up ${duration(now.value - started)}`;
 }
 
-function endedText(container: Container, started: Num, finished: Num): string {
-  const lived = started !== null && finished !== null ? ` after ${duration(finished - started)}` : "";
-  return `${endingText(container)}${finished === null ? "" : `, ${ago(finished, now.value)}`}${lived}`;
+function endedText(started: Num, finished: Num): string {
+  if (finished === null) return "";
+  const when = `ended ${ago(finished, now.value)}`;
+  return started === null ? when : `${when}, after ${duration(Math.max(1, finished - started))}`;
 }
 
 function Ranges({ view }: { view: View }) {

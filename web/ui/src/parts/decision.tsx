@@ -57,7 +57,9 @@ function Headline({ run, decision }: { run: readonly Decision[]; decision: Decis
   const steps =
     run.length > 1
       ? `${run.length} steps since ${clock(unix(oldest?.at) ?? 0)}`
-      : leaseText(decision).replace(/^ · lease of/, "for");
+      : decision.field === "freezer" // its headline says it already
+        ? ""
+        : leaseText(decision).replace(/^ · lease of/, "for");
   const line = runLine(run);
   return (
     <span class="event-body">

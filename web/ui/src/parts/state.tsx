@@ -1,15 +1,18 @@
 // A container's state as a dot and a word; the word alone carries the meaning.
 
-import { failed, shortEnding } from "../ending";
+import { endingText, failed, shortEnding } from "../ending";
 import type { Container } from "../wire";
 
 export function stateText(container: Pick<Container, "state" | "exit_code" | "oom_killed">): string {
   return container.state === "exited" ? shortEnding(container) : container.state;
 }
 
+/** `long` where there is room to say how it ended. */
 export function StateBadge({
   container,
+  long = false,
 }: {
+  long?: boolean;
   container: Pick<Container, "state" | "exit_code" | "oom_killed" | "supervised">;
 }) {
   const bad = container.state === "exited" && failed(container);
@@ -17,7 +20,7 @@ export function StateBadge({
   return (
     <span class={`state state-${container.state}${bad ? " failed" : ""}`}>
       <i aria-hidden="true" />
-      {stateText(container)}
+      {long && container.state === "exited" ? endingText(container) : stateText(container)}
       {lost && (
         <abbr title="Its supervisor was lost: no log, and its exit code will not be known">
           {" "}
