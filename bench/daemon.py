@@ -8,33 +8,26 @@ made, also on Ctrl-C. Run as root: ``python -m bench daemon``.
 from __future__ import annotations
 
 import argparse
-import contextlib
 import os
 import re
-import signal
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final, NamedTuple
-from uuid import uuid4
 
 from bench.containers import listen_to_signals
 from bench.launch import Daemon, make_root, spec_of
-from cgroupfs import CgroupError, Hierarchies
+from bench.serving import GUARDIAN, SPAWNER, children_of, serving, supervisors_of
 
 MANY: Final = 1000
 SETTLE_SEC: Final = 10.0
-START_SEC: Final = 30.0
-END_SEC: Final = 60.0
 LAUNCHERS: Final = 4  # at once; more would only wait for each other
 KIB: Final = 1024
 TICKS_PER_SEC: Final = os.sysconf("SC_CLK_TCK")
-SPAWNER: Final = "launcher.forkserver"
-GUARDIAN: Final = "enforcer.guardian_process"
 
 
 class Sleepers(Daemon):
@@ -96,74 +89,10 @@ def measure(process: subprocess.Popen[bytes], where: Path, count: int, seconds: 
         print(f"{name:<12}{rss:>9.0f} KiB RSS{pss:>9.0f} KiB PSS{private:>9.0f} KiB private")
 
 
-@contextlib.contextmanager
-def serving(where: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """A daemon below `where`; at the end neither it nor any container of it is left."""
-    parent = f"cgwbench-{uuid4().hex[:8]}"
-    (where / "policies").mkdir()
-    argv = [
-        *(sys.executable, "-m", "cgwarden", "serve", "--listen", "127.0.0.1:0", "--cgroup-parent", parent),
-        *("--run-dir", str(where / "run"), "--state-dir", str(where / "state")),
-        *("--policy-dir", str(where / "policies")),
-    ]
-    with (where / "daemon.log").open("wb") as log:
-        # In a session of its own, so that Ctrl-C ends us first, and we end it.
-        process = subprocess.Popen(argv, stdout=log, stderr=log, start_new_session=True)
-    try:
-        wait_until_ready(process, where)
-        yield process
-    finally:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, signal.SIG_IGN)  # a second Ctrl-C must not leave half of it behind
-        end(process, parent)
-        listen_to_signals()
-
-
-def wait_until_ready(process: subprocess.Popen[bytes], where: Path) -> None:
-    deadline = time.monotonic() + START_SEC
-    log = where / "daemon.log"
-    while b"ready:" not in log.read_bytes():
-        if process.poll() is not None or time.monotonic() > deadline:
-            raise SystemExit(f"the daemon did not start: {log.read_text()}")
-        time.sleep(0.05)
-
-
-def end(process: subprocess.Popen[bytes], parent: str) -> None:
-    """The daemon first, so that nothing is launched any more, then every container; supervisors follow."""
-    supervisors = supervisors_of(process.pid) if process.poll() is None else []
-    process.terminate()
-    process.wait(END_SEC)
-    hierarchies = Hierarchies.read()
-    with contextlib.suppress(CgroupError):  # none was launched
-        hierarchies.cgroup(f"/{parent}").kill()
-    deadline = time.monotonic() + END_SEC
-    while any(Path(f"/proc/{pid}").exists() for pid in supervisors) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    hierarchies.remove(f"/{parent}")
-
-
 def cpu_sec(pid: int) -> float:
     """CPU time of all threads so far, also of those that ended."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / TICKS_PER_SEC
-
-
-def supervisors_of(pid: int) -> list[int]:
-    """Those of the daemon `pid`, and the one that waits ahead of the next launch."""
-    return [child for spawner in children_of(pid, SPAWNER) for child in children_of(spawner, SPAWNER)]
-
-
-def children_of(pid: int, module: str) -> list[int]:
-    """The children that run `module`."""
-    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    return [int(child) for child in children if module.encode() in read_command(child)]
-
-
-def read_command(pid: str) -> bytes:
-    try:
-        return Path(f"/proc/{pid}/cmdline").read_bytes()
-    except (FileNotFoundError, ProcessLookupError):  # it ended since its parent was asked
-        return b""
 
 
 def memory_of(pid: int) -> Memory:

@@ -1,8 +1,7 @@
-"""How long create+start takes, ours beside `runc run -d`: same root, namespaces and limits, in turns, in
-one run.
+"""How long create+start takes, ours beside `runc run -d`: same root, namespaces and limits, in turns.
 
-python -m bench.launch the launcher driven directly python -m bench.launch --socket PATH through a running
-daemon: POST /api/v1/containers
+``python -m bench launch`` goes through a daemon of its own, as users do: POST /api/v1/containers over the
+unix socket. ``--alone`` drives the launcher in this process, ``--socket PATH`` a daemon that runs already.
 """
 
 from __future__ import annotations
@@ -11,18 +10,19 @@ import argparse
 import contextlib
 import http.client
 import json
-import os
 import shutil
 import socket
 import statistics
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
+
+from bench.serving import serving
 
 MEMORY_BYTES = 64 << 20
 PIDS = 50
@@ -228,22 +228,25 @@ def closing_all(sides: Sequence[Ours | Daemon | Runc]) -> Iterator[None]:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(prog="python -m bench.launch", description=__doc__)
-    parser.add_argument("--socket", metavar="PATH", help="measure a running daemon over its unix socket")
-    parser.add_argument("--count", type=int, default=20, metavar="N", help="rounds (default: 20)")
+    parser = argparse.ArgumentParser(prog="python -m bench launch", description=__doc__.splitlines()[0])
+    parser.add_argument("--socket", metavar="PATH", help="measure that daemon, not one of the bench's own")
+    parser.add_argument("--alone", action="store_true", help="the launcher in this process, no daemon")
+    parser.add_argument("--count", type=int, default=50, metavar="N", help="rounds (default: 50)")
     parser.add_argument(
-        "--parallel", type=int, default=0, metavar="N", help="also start N at once on both sides"
+        "--parallel", type=int, default=20, metavar="N", help="also start N at once on both sides; 0: do not"
     )
     options = parser.parse_args(argv)
-    with tempfile.TemporaryDirectory(
-        prefix="cgw-bench-", dir=os.environ.get("TMPDIR", "/var/tmp")
-    ) as directory:
+    with (
+        tempfile.TemporaryDirectory(prefix="cgwb-", dir="/tmp") as directory,  # a short path
+        contextlib.ExitStack() as running,
+    ):
         where = Path(directory)
         root = make_root(where)
-        make_ours: Callable[[], Ours | Daemon] = (
-            (lambda: Daemon(options.socket, root)) if options.socket else (lambda: Ours(where, root))
-        )
-        sides = (make_ours(), Runc(where, root))
+        if not options.alone and not options.socket:
+            running.enter_context(serving(where))
+            options.socket = str(where / "run/cgwarden.sock")
+        ours = Daemon(options.socket, root) if options.socket else Ours(where, root)
+        sides = (ours, Runc(where, root))
         with closing_all(sides):
             report(measure(sides, options.count))
             if options.parallel:
