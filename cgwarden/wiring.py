@@ -52,6 +52,7 @@ def run_daemon(
         server.run()
     finally:
         parts.stop()
+        Path(config.socket_path).unlink(missing_ok=True)  # nobody answers there any more
     return 0
 
 
