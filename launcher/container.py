@@ -67,10 +67,11 @@ class Container:
                 return "frozen" if self.cgroup.read_freezer() == "frozen" else "running"
         return self.state
 
-    def to_wire(self) -> dict[str, Any]:
+    def to_wire(self, state: str | None = None) -> dict[str, Any]:
+        """As the API tells it; `state` where somebody has read it already."""
         return {
             "name": self.name,
-            "state": self.read_state(),
+            "state": state or self.read_state(),
             "pid": self.pid if self.state == "running" else None,
             "exit_code": self.exit_code,
             "image": self.image,

@@ -44,6 +44,7 @@ class Monitor:
         self._sweep = Sweep(source, max_fds)
         self._host = Host()
         self._refresh: deque[str] = deque()
+        self._refreshing: frozenset[str] = frozenset()
         self._latest: Snapshot | None = None
         self._totals = Totals()
         self._tombstones: dict[str, Tombstone] = {}
@@ -63,6 +64,7 @@ class Monitor:
         self._tell_about_budget(cost)
         self._totals = self._totals.plus(cost)
         self._latest = Snapshot(self._tick, taken_at, wall_time, host, swept.containers, cost)
+        self._refreshing = frozenset()
         return self._latest
 
     def latest(self) -> Snapshot | None:
@@ -81,13 +83,22 @@ class Monitor:
         """Read limits, freezer state and slow numbers of this container in the next sweep, after a write."""
         self._refresh.append(name)
 
+    def changed_since_sweep(self) -> frozenset[str]:
+        """Containers whose limits or freezer may differ from what `latest` says; ask this before `latest`."""
+        return self._refreshing.union(tuple(self._refresh))
+
     def close(self) -> None:
         """Let go of all descriptors; no tick after that."""
         self._sweep.close()
 
     def _take_refresh(self) -> frozenset[str]:
-        # popleft is atomic, so a name that another thread adds meanwhile is taken now or in the next tick.
-        return frozenset(self._refresh.popleft() for _ in range(len(self._refresh)))
+        # A name that another thread adds meanwhile stays for the next tick; those that are taken are known
+        # as being read before they leave the queue.
+        names = tuple(self._refresh)
+        self._refreshing = frozenset(names)
+        for _ in names:
+            self._refresh.popleft()
+        return self._refreshing
 
     def _count_missed(self, taken_at: float) -> int:
         if self._latest is None:

@@ -30,10 +30,14 @@ router = APIRouter(tags=["containers"])
 
 @router.get("/containers", dependencies=[requires(READ)], responses=answers("ContainerList"))
 async def list_containers(request: Request) -> Response:
-    """All containers, with usage and limits as of the last sweep."""
+    """All containers, with usage as of the last sweep; limits that were changed since are read now."""
     services, threads = parts_of(request)
-    rows = await threads.read(container_rows, services, services.monitor.latest())
-    return reply({"containers": rows})
+    return Response(await threads.read(_list, services), media_type="application/json")
+
+
+def _list(services: Services) -> bytes:
+    # Encoded in the thread as well: the loop has other clients.
+    return encode({"containers": container_rows(services)})
 
 
 @router.post(

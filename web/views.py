@@ -4,13 +4,13 @@ import os
 from collections.abc import Mapping
 from typing import Any, Final
 
-from cgroupfs import LIMIT_FIELDS, CgroupGone
+from cgroupfs import LIMIT_FIELDS, CgroupError, CgroupGone, Limits
 from enforcer.errors import TargetGone, UnknownTarget
 from launcher import Container
 from launcher.errors import NotRunning, UnknownContainer
 from monitor import Observation, Snapshot
 from web.parts import Services
-from web.wire import rfc3339, to_wire
+from web.wire import fields_to_wire, rfc3339, to_wire
 
 _ENDED_MEANWHILE: Final = (CgroupGone, UnknownContainer, NotRunning, UnknownTarget, TargetGone)
 _NOTHING_LIVE: Final[dict[str, Any]] = {
@@ -23,19 +23,41 @@ _NOTHING_LIVE: Final[dict[str, Any]] = {
 _RAW: Final = ("cpu", "memory", "io", "pids", "pressure", "net", "slow")
 
 
-def container_row(container: Container, seen: Observation | None) -> dict[str, Any]:
-    """A container as it stands in the list: itself, its usage and its limits as of the last sweep."""
-    usage = None if seen is None else to_wire(seen.usage)
-    limits = None if seen is None else to_wire(seen.limits)
-    stale = seen is not None and seen.stale
-    return container.to_wire() | {"usage": usage, "limits": limits, "stale": stale}
+def container_row(container: Container, seen: Observation | None, *, changed: bool) -> dict[str, Any]:
+    """A container as it stands in the list: as the last sweep saw it, or the kernel if it `changed` since."""
+    state, limits = _state_and_limits(container, seen, changed)
+    return container.to_wire(state) | {
+        "usage": None if seen is None else fields_to_wire(seen.usage),
+        "limits": None if limits is None else fields_to_wire(limits),
+        "stale": seen is not None and seen.stale,
+    }
 
 
-def container_rows(services: Services, snapshot: Snapshot | None) -> list[dict[str, Any]]:
-    """All containers, by name."""
+def _state_and_limits(
+    container: Container, seen: Observation | None, changed: bool
+) -> tuple[str, Limits | None]:
+    # Of a thousand rows only those that need it may read the kernel.
+    swept = None if seen is None else seen.limits
+    if container.state != "running" or container.cgroup is None:
+        return container.state, swept
+    if seen is not None and not changed:
+        return "frozen" if seen.freezer == "frozen" else "running", swept
+    try:
+        return container.read_state(), container.cgroup.read_limits()
+    except (CgroupError, OSError):  # it ends just now
+        return container.state, swept
+
+
+def container_rows(services: Services, snapshot: Snapshot | None = None) -> list[dict[str, Any]]:
+    """All containers, by name, as of `snapshot` or else the last sweep."""
+    changed = services.monitor.changed_since_sweep()
+    snapshot = snapshot or services.monitor.latest()
     seen: Mapping[str, Observation] = {} if snapshot is None else snapshot.containers
     containers = sorted(services.launcher.containers(), key=lambda container: container.name)
-    return [container_row(container, seen.get(container.name)) for container in containers]
+    return [
+        container_row(container, seen.get(container.name), changed=container.name in changed)
+        for container in containers
+    ]
 
 
 def container_frame(services: Services, snapshot: Snapshot, name: str) -> dict[str, Any]:
@@ -45,7 +67,8 @@ def container_frame(services: Services, snapshot: Snapshot, name: str) -> dict[s
         container = services.launcher.get(name)
     except UnknownContainer:
         return stamp | {"name": name, "gone": True}
-    return stamp | container_row(container, snapshot.containers.get(name))
+    changed = name in services.monitor.changed_since_sweep()
+    return stamp | container_row(container, snapshot.containers.get(name), changed=changed)
 
 
 def containers_frame(services: Services, snapshot: Snapshot) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from cgroupfs import Cgroup, Limits
 from monitor import EventLog, Monitor
 from tests.monitor.fakes import Clock, Source, Tree
 
@@ -93,7 +94,28 @@ def test_a_written_limit_is_seen_in_the_next_tick(
 
     monitor.refresh_limits("web")
 
+    assert monitor.changed_since_sweep() == {"web"}
     assert monitor.tick().containers["web"].limits.memory_max_bytes == 131072
+    assert monitor.changed_since_sweep() == frozenset()
+
+
+def test_a_change_is_told_as_unseen_until_the_sweep_that_reads_it_is_the_latest(
+    make_monitor: MakeMonitor, tree: Tree, source: Source, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source.listed = (tree.add("web"),)
+    monitor = make_monitor()
+    monitor.refresh_limits("web")
+    seen: list[frozenset[str]] = []
+    read_limits = Cgroup.read_limits
+
+    def read(cgroup: Cgroup) -> Limits:
+        seen.append(monitor.changed_since_sweep())
+        return read_limits(cgroup)
+
+    monkeypatch.setattr(Cgroup, "read_limits", read)
+    monitor.tick()
+
+    assert seen == [{"web"}]
 
 
 def test_the_last_of_a_container_stays_for_five_minutes(

@@ -52,14 +52,17 @@ class FakeCgroup:
     fields: dict[str, Any]
     frozen: bool = False
     pids: tuple[int, ...] = ()
+    reads: int = 0
 
     def paths(self) -> dict[str, str]:
         return {"memory": f"/sys/fs/cgroup/memory{self.path}"}
 
     def read_limits(self) -> Limits:
+        self.reads += 1
         return make_limits(**self.fields)
 
     def read_freezer(self) -> str:
+        self.reads += 1
         return "frozen" if self.frozen else "thawed"
 
     def procs(self) -> list[int]:
@@ -297,11 +300,15 @@ class FakeMonitor:
     def __init__(self, launcher: FakeLauncher) -> None:
         self.history = History(METRICS, HOST_METRICS, ticks=60)
         self.tombs: dict[str, Tombstone] = {}
+        self.changed: set[str] = set()
         self._launcher = launcher
         self._latest: Snapshot | None = None
 
     def latest(self) -> Snapshot | None:
         return self._latest
+
+    def changed_since_sweep(self) -> frozenset[str]:
+        return frozenset(self.changed)
 
     def totals(self) -> Totals:
         return Totals(3, 1, 0.5, 0.25, {"gone": 2})
@@ -321,6 +328,7 @@ class FakeMonitor:
         cost = SweepCost(0.001, 0.0005, 10)
         self._latest = Snapshot(tick, taken_at + tick, START + tick, make_host(), seen, cost)
         rows = {name: one.usage for name, one in seen.items()}
+        self.changed.clear()
         self.history.append(taken_at + tick, START + tick, metric_values(make_host()), rows)
         return self._latest
 

@@ -100,6 +100,32 @@ def test_the_list_has_usage_and_limits_as_of_the_last_sweep(rig: Rig) -> None:
     assert rows[1]["usage"] is None
 
 
+def test_what_was_changed_since_the_last_sweep_is_read_from_the_kernel(rig: Rig) -> None:
+    rig.launcher.add("web", limits={"pids_max": 50})
+    rig.monitor.sweep()
+    rig.launcher.cgroups["web"].fields["pids_max"] = 60
+    rig.launcher.cgroups["web"].frozen = True
+    before = rig.get("/api/v1/containers").json["containers"][0]
+
+    rig.monitor.changed.add("web")
+
+    after = rig.get("/api/v1/containers").json["containers"][0]
+    assert (before["limits"]["pids_max"], before["state"]) == (50, "running")
+    assert (after["limits"]["pids_max"], after["state"]) == (60, "frozen")
+
+
+def test_the_list_reads_no_kernel_file_of_what_the_last_sweep_saw(rig: Rig) -> None:
+    rig.launcher.add("web")
+    rig.launcher.cgroups["web"].frozen = True
+    rig.monitor.sweep()
+    before = rig.launcher.cgroups["web"].reads
+
+    row = rig.get("/api/v1/containers").json["containers"][0]
+
+    assert row["state"] == "frozen"
+    assert rig.launcher.cgroups["web"].reads == before
+
+
 def test_usage_comes_with_its_raw_counters_and_its_age(rig: Rig) -> None:
     rig.launcher.add("web")
     assert rig.get(f"{CONTAINER}/usage").json["usage"] is None
