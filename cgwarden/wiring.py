@@ -14,7 +14,7 @@ from cgwarden.config import Config
 from cgwarden.exits import EXIT_CONFIG, EXIT_FAILED
 from cgwarden.host_checks import Check, check_host, make_check
 from cgwarden.pulse import Pulse
-from enforcer import Enforcer, Guardian, Journal, NewerJournal, PolicyError
+from enforcer import Enforcer, Guardian, Journal, NewerJournal
 from launcher import ContainerSpec, Launcher, LauncherEvent, Spawner
 from monitor import Event, EventLog, Monitor, NewerSchema
 from web import Access, Services, create_app
@@ -127,15 +127,13 @@ class Parts:
         self.events.close()
 
     def reload_policies(self) -> None:
-        """Read the policy directory again; with a broken file in it the last good set stays in force."""
+        """Read the policy directory again; of a broken file in it the last good version stays in force."""
         files = sorted(str(path) for path in Path(self._config.policy_dir).glob("*.yaml"))
-        try:
-            self.enforcer.reload_policies(files)
-        except PolicyError as error:
-            log.error("policies stay as they were: %s", error)
-            self._emit("policy.state", actor_kind="daemon", actor_name="cgwarden", reason=str(error))
-        else:
-            log.info("policies: %d loaded from %s", len(self.enforcer.policies()), self._config.policy_dir)
+        for error in self.enforcer.reload_policies(files):
+            reason = f"policy file set aside: {error}"
+            log.error("%s", reason)
+            self._emit("policy.state", actor_kind="daemon", actor_name="cgwarden", reason=reason)
+        log.info("policies: %d loaded from %s", len(self.enforcer.policies()), self._config.policy_dir)
 
     def services(self, addresses: Sequence[str]) -> Services:
         """What the web side gets to work with."""

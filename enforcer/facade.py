@@ -21,7 +21,7 @@ from enforcer.journal import Journal
 from enforcer.lease_ends import LeaseEnds
 from enforcer.ledger import Ledger
 from enforcer.limit_changes import LimitChanges, revision_of
-from enforcer.load import load_policies
+from enforcer.load import Loaded, load_what_is_good
 from enforcer.outcomes import OPERATOR, FreezeOutcome, LimitOutcome, Target
 from enforcer.records import DecisionRecord
 from enforcer.recovery import recover
@@ -61,6 +61,7 @@ class Enforcer:
         self._engine = Engine(
             self._desk, points, clock, lambda: stop_file is not None and os.path.exists(stop_file)
         )
+        self._loaded = Loaded()
         guardian.listen(self._ends.on_ended, self._ends.on_restart)
 
     def recover(self) -> dict[int, str]:
@@ -112,7 +113,7 @@ class Enforcer:
         return self._limits.release(name, fields, owner=owner, reason=reason)
 
     def limits(self, name: str) -> dict[str, dict[str, object]]:
-        """field -> value (read now), owner, baseline, expires_at."""
+        """field -> value (read now), owner, baseline (what it returns to), expires_at, waiting (or None)."""
         return self._limits.read(name)
 
     def revision(self, name: str) -> str:
@@ -178,9 +179,18 @@ class Enforcer:
             raise UnknownDecision(id)
         return found
 
-    def reload_policies(self, paths: Sequence[str]) -> None:
-        """Put the policies of these files in force; PolicyError leaves the present ones as they are."""
-        self._engine.use(load_policies(paths))
+    def reload_policies(self, paths: Sequence[str]) -> list[str]:
+        """Put the policies of these files in force; the mistakes are returned, each with its place.
+
+        A broken file is set aside: the last good version of it stays in force, if there was one.
+        """
+        self._loaded = load_what_is_good(paths, self._loaded.files)
+        self._engine.use(self._loaded.policies)
+        return self.policy_errors()
+
+    def policy_errors(self) -> list[str]:
+        """What is wrong with the files that were set aside, as `file:line:column: what`."""
+        return [str(error) for error in self._loaded.errors]
 
     def policies(self) -> list[dict[str, object]]:
         """The policies in force."""

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from enforcer import PolicyError, load_policies
 from enforcer.document import parse_documents
+from enforcer.load import load_what_is_good
 from tests.enforcer.texts import document
 
 FULL = "when: {signal: memory.usedRatio, above: 90%}"
@@ -162,6 +163,37 @@ def test_two_policies_of_one_name_are_refused(tmp_path: Path) -> None:
     text = f"{document(GOOD)}---\n{document(GOOD)}"
 
     assert error_of(text, tmp_path) == 'b.yaml:10:11: metadata: the name "example" is taken by b.yaml'
+
+
+def test_good_files_load_beside_broken_ones_and_every_mistake_is_told(tmp_path: Path) -> None:
+    bad = document(f"{GOOD}\nmdoe: enforce", "bad")
+    (tmp_path / "a.yaml").write_text(document(GOOD, "a"))
+    (tmp_path / "b.yaml").write_text(f"{bad}---\n{bad}")
+    (tmp_path / "c.yaml").write_text("a: [")
+    (tmp_path / "d.yaml").write_text(document(GOOD, "d"))
+    (tmp_path / "e.yaml").write_text(f"{document(GOOD, 'e')}---\n{document(GOOD, 'a')}")
+
+    loaded = load_what_is_good([str(tmp_path)])
+
+    assert [policy.name for policy in loaded.policies.policies] == ["a", "d"]
+    assert [str(error) for error in loaded.errors] == [
+        'b.yaml:7:3: spec.mdoe: unknown key (did you mean "mode"?)',
+        'b.yaml:15:3: spec.mdoe: unknown key (did you mean "mode"?)',
+        "c.yaml:1:5: not YAML: expected the node content, but found '<stream end>'",
+        'e.yaml:10:11: metadata: the name "a" is taken by a.yaml',
+    ]
+
+
+def test_the_last_good_version_of_a_broken_file_gives_way_to_a_new_file_of_its_name(tmp_path: Path) -> None:
+    (tmp_path / "b.yaml").write_text(document(GOOD, "one"))
+    before = load_what_is_good([str(tmp_path)])
+    (tmp_path / "b.yaml").write_text("a: [")
+    (tmp_path / "a.yaml").write_text(document(GOOD, "one"))
+
+    after = load_what_is_good([str(tmp_path)], before.files)
+
+    assert [policy.file for policy in after.policies.policies] == ["a.yaml"]
+    assert [error.file for error in after.errors] == ["b.yaml"]
 
 
 def test_a_file_that_is_far_too_long_is_refused_unread(tmp_path: Path) -> None:

@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 from cgroupfs import UNLIMITED
-from enforcer import PolicyError
 from enforcer.records import DecisionRecord
 from monitor import EventLog, Monitor, Watched
 from tests.enforcer.conftest import Rig, wait_for
@@ -185,16 +184,22 @@ def test_a_cgroup_replaced_between_sweep_and_write_is_left_alone(rig: Rig, sweep
     old.close()
 
 
-def test_a_broken_policy_file_leaves_the_last_good_set_in_force(
-    rig: Rig, sweeps: Sweeps, tmp_path: Path
-) -> None:
-    sweeps.use(RAISE)
-    (tmp_path / "bad.yaml").write_text(document(RAISE.replace("when", "wen")))
+def test_a_broken_policy_file_is_set_aside_and_its_last_good_version_stays(rig: Rig, tmp_path: Path) -> None:
+    broken = document(RAISE.replace("when", "wen"), "b")
+    (tmp_path / "a.yaml").write_text(document(RAISE, "a"))
+    (tmp_path / "b.yaml").write_text(broken)
 
-    with pytest.raises(PolicyError, match='unknown key \\(did you mean "when"'):
-        rig.enforcer.reload_policies([str(tmp_path)])
+    at_start = rig.enforcer.reload_policies([str(tmp_path)])
+    names = [policy["name"] for policy in rig.enforcer.policies()]
+    (tmp_path / "b.yaml").write_text(document(RAISE, "b"))
+    mended = rig.enforcer.reload_policies([str(tmp_path)])
+    (tmp_path / "b.yaml").write_text(broken)
+    broken_again = rig.enforcer.reload_policies([str(tmp_path)])
 
-    assert [policy["name"] for policy in rig.enforcer.policies()] == ["p"]
+    assert at_start == ['b.yaml:6:3: spec.wen: unknown key (did you mean "when"?)']
+    assert (names, mended) == (["a"], [])
+    assert broken_again == rig.enforcer.policy_errors() == at_start
+    assert [policy["name"] for policy in rig.enforcer.policies()] == ["a", "b"]
 
 
 def test_sweeps_are_decided_once_and_quiet_ones_leave_no_record(rig: Rig, sweeps: Sweeps) -> None:
