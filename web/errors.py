@@ -16,6 +16,7 @@ from enforcer import errors as enforcing
 from launcher import errors as launching
 from monitor import UnknownMetric
 from web.problems import INTERNAL, INVALID, TIMEOUT, Kind, Problem, answer, at, of_status
+from web.queries import complain
 
 _LOG: Final = logging.getLogger("cgwarden.web")
 
@@ -47,12 +48,14 @@ _NO_GUARDIAN: Final = Kind(
 _NO_ROOT: Final = Kind("missing-root", 422, "The root directory cannot be used")
 _CANNOT_INVOKE: Final = Kind("cannot-invoke", 422, "The program cannot be executed", exit_code=126)
 _NOT_FOUND: Final = Kind("command-not-found", 422, "There is no such program in the container", exit_code=127)
+_NO_ROOM: Final = Kind("bad-request", 422, "The limit leaves no room to start a program", exit_code=125)
 _LAUNCH_FAILED: Final = Kind("launch-failed", 500, "The launch failed; nothing was left behind")
 
 KINDS: Final[dict[type[Exception], Kind]] = {
     launching.UnknownContainer: _UNKNOWN,
     launching.NameTaken: _NAME_TAKEN,
     launching.BadSpec: INVALID,
+    launching.TooLittleMemory: _NO_ROOM,
     launching.MissingRoot: _NO_ROOT,
     launching.CannotInvoke: _CANNOT_INVOKE,
     launching.CommandNotFound: _NOT_FOUND,
@@ -100,7 +103,7 @@ def add_handlers(app: FastAPI) -> None:
         app.add_exception_handler(kind, _told(_part_error))
     app.add_exception_handler(Problem, _told(_problem))
     app.add_exception_handler(HTTPException, _told(_http_error))
-    app.add_exception_handler(RequestValidationError, _told(_validation_error))
+    app.add_exception_handler(RequestValidationError, _bad_parameters)
     app.add_exception_handler(ClientDisconnect, _told(_hung_up))
     app.add_exception_handler(Exception, _told(_unexpected))
 
@@ -117,8 +120,16 @@ def _told(
 def _part_error(request_id: str, error: Exception) -> Response:
     kind = kind_of(error)
     if kind.status == 500:
-        _LOG.error("request %s: %s", request_id, error, exc_info=error)
+        # A refused launch says itself what is wrong: a traceback is for what nobody thought of.
+        _LOG.error(
+            "request %s: %s", request_id, one_line(error), exc_info=error if kind is INTERNAL else None
+        )
     return answer(kind, str(error), request_id, list(_places(error)))
+
+
+def one_line(error: Exception) -> str:
+    """The error's text for the log, whatever bytes of a client stand in it."""
+    return "".join(char if char.isprintable() else " " for char in str(error))
 
 
 def _places(error: Exception) -> Iterator[dict[str, str]]:
@@ -142,16 +153,11 @@ def _http_error(request_id: str, error: HTTPException) -> Response:
     return response
 
 
-def _validation_error(request_id: str, error: RequestValidationError) -> Response:
-    errors = [at(_pointer(found["loc"]), found["msg"]) for found in error.errors()[:20]]
+async def _bad_parameters(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    errors = [at(*complain(request, found)) for found in error.errors()[:20]]
     first = errors[0]
-    return answer(INVALID, f"{first['pointer']}: {first['detail']}", request_id, errors)
-
-
-def _pointer(location: tuple[Any, ...]) -> str:
-    kind, *rest = location
-    path = "/".join(str(step) for step in rest)
-    return f"?{path}" if kind == "query" else f"{kind}:{path}"
+    return answer(INVALID, f"{first['pointer']}: {first['detail']}", request.state.request_id, errors)
 
 
 def _hung_up(request_id: str, error: ClientDisconnect) -> Response:

@@ -20,6 +20,8 @@ _COLOURS = {
     "limit.change": "cyan",
     "limit.drift": "yellow",
     "container.freeze": "blue",
+    "supervisor.lost": "red",
+    "spawner.restart": "yellow",
 }
 
 
@@ -137,8 +139,10 @@ def describe(event: dict[str, Any]) -> str:
         paint(f"{event['type']:18}", _COLOURS.get(event["type"], "")),
     ]
     parts.append(str((event.get("container") or {}).get("name") or "-"))
-    if event.get("before") is not None or event.get("after") is not None:
-        parts.append(f"{_brief(event.get('before'))} -> {_brief(event.get('after'))}")
+    if event.get("before") is not None:
+        parts.append(f"{_brief(event['before'])} -> {_brief(event.get('after'))}")
+    elif event.get("after") is not None:
+        parts.append(_brief(event["after"]))
     if event.get("reason"):
         parts.append(str(event["reason"]))
     if actor.get("kind") not in (None, "kernel", "daemon"):

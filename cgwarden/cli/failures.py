@@ -45,7 +45,7 @@ def exit_code(error: BaseException) -> int:
 def one_line(error: BaseException, host: str) -> str:
     """What went wrong and what to do, in one line without control characters."""
     if isinstance(error, Problem):
-        text = error.detail + (f" ({error.hint})" if error.hint and error.hint not in error.detail else "")
+        text = in_flags(error.detail, error.hint if error.hint not in error.detail else "")
     elif isinstance(error, NoDaemon):
         text = f"{error} (start one with `cgwarden serve`, or point CGWARDEN_HOST at it)"
     elif isinstance(error, PermissionError) and not error.filename:
@@ -57,3 +57,14 @@ def one_line(error: BaseException, host: str) -> str:
     else:
         text = str(error)
     return "".join(char if char.isprintable() else repr(char)[1:-1] for char in " ".join(text.split()))
+
+
+def in_flags(detail: str, hint: str) -> str:
+    """What the daemon says of a request, in the words of the command line: fields are flags here."""
+    from cgwarden.cli.limit_flags import flag_of  # not before something went wrong
+
+    place, colon, rest = detail.partition(": ")
+    flag = flag_of(place.removeprefix("?").removeprefix("limits."))
+    told = f"{flag}: {rest}" if colon and flag else detail
+    whole = f"{told} ({hint})" if hint else told
+    return whole.replace("use force", "use --force").replace("with force", "with --force")

@@ -1,6 +1,5 @@
 """A stub daemon, and the command line called in this process with its output caught."""
 
-import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -10,6 +9,7 @@ import pytest
 
 from cgwarden.cli import main
 from tests.cli.stub import Stub, serving
+from tests.leaks import remove_unmounted
 
 
 class Said(NamedTuple):
@@ -28,7 +28,7 @@ def short_directory() -> Iterator[Path]:
     # Unix socket paths are short; pytest's own directories are not.
     path = Path(tempfile.mkdtemp(prefix="cgw"))
     yield path
-    shutil.rmtree(path)
+    remove_unmounted(path)
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -13,6 +12,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from tests.leaks import remove_unmounted
 
 ROOT = Path(__file__).resolve().parents[2]
 CLI = [sys.executable, "-m", "cgwarden"]
@@ -75,7 +76,7 @@ def running() -> Iterator[Running]:
             daemon.cli("rm", "-f", name)
         daemon.process.terminate()
         daemon.process.wait(START_SEC)
-        shutil.rmtree(directory)
+        remove_unmounted(directory)
 
 
 def wait_for(true: Callable[[], object], timeout_sec: float = 10.0) -> None:

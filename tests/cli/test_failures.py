@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from cgwarden.cli.failures import exit_code
+from cgwarden.cli.failures import exit_code, one_line
 from cgwarden.client import NoDaemon, Problem
 from tests.cli.conftest import Cli
 from tests.cli.stub import Stub
@@ -49,6 +49,27 @@ def test_detail_and_hint_are_one_line_on_stderr_and_nothing_is_on_stdout(stub: S
     assert said == (3, "", "cgwarden: unknown-container it is (see cgwarden ps\\x1b[2J)\n")
 
 
+IN_FLAGS = [
+    ("cpuset_cpus: there is no CPU 99", None, "--cpuset-cpus: there is no CPU 99"),
+    ("limits.cpu_max_cores: too many", None, "--cpus: too many"),
+    ("?lease_sec: must be a number", None, "--for: must be a number"),
+    ("io_max: no such disk", None, "io_max: no such disk"),
+    (
+        "pids_max is held by policy:x; use force to take it over",
+        "use force to take it over",
+        "pids_max is held by policy:x; use --force to take it over",
+    ),
+    ("below usage", "use force to set it all the same", "below usage (use --force to set it all the same)"),
+]
+
+
+@pytest.mark.parametrize(("detail", "hint", "told"), IN_FLAGS)
+def test_the_apis_fields_are_told_as_flags(detail: str, hint: str | None, told: str) -> None:
+    error = Problem(422, {"detail": detail, "hint": hint})
+
+    assert one_line(error, "unix:///s") == told
+
+
 def test_without_a_daemon_the_line_says_where_and_what_to_do(
     cli: Cli, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -79,6 +100,8 @@ BAD = [
     (["limit", "t", "--memory", "-1"], "--memory: '-1' is negative"),
     (["limit", "t", "--cpus", "nan"], "--cpus: 'nan'"),
     (["limit", "t", "--pids-limit", "-1"], "--pids-limit: '-1'"),
+    (["limit", "t", "--memory", "1g", "--for", "0s"], "--for: '0s' is out of range: from 0.1s to 30d"),
+    (["freeze", "t", "--for", "31d"], "--for: '31d' is out of range: from 0.1s to 30d"),
     (["limit", "t", "--force"], "--force needs a limit"),
     (["limit", "t", "--memory-swap", "1g"], "--memory"),
     (["run", "--rootfs", "/", "--name", "../x", "--", "true"], "'../x'"),

@@ -235,6 +235,21 @@ def test_events_say_who_did_what_and_why(stub: Stub, cli: Cli) -> None:
     assert json.loads(cli("events", "--json", "--type", "container.start").out)[0]["id"] == 1
 
 
+def test_losses_of_our_own_processes_are_told_with_what_came_of_them(stub: Stub, cli: Cli) -> None:
+    reason = "the process that starts containers had ended and was replaced"
+    restart = event(1, "spawner.restart", container=None, after={"pid": 7}, reason=reason)
+    lost = event(2, "supervisor.lost", after={"keeper_pid": 8}, reason="the container runs on")
+    for one in (restart, lost):
+        one["actor"] = {"kind": "daemon", "name": "launcher"}
+    stub.on("GET /api/v1/events", {"events": [restart, lost], "last_id": 2})
+
+    first, second = cli("events").out.splitlines()
+
+    assert first == f"2026-01-31 08:00:00  spawner.restart     -  pid=7  {reason}"
+    assert second == "2026-01-31 08:00:00  supervisor.lost     web  keeper_pid=8  the container runs on"
+    assert cli("events", "--type", "supervisor").out.count("\n") == 1
+
+
 def test_events_follow_the_stream_until_the_daemon_ends_it(stub: Stub, cli: Cli) -> None:
     # One answer serves both: the page first, then what looks like a stream.
     page = {"events": [], "last_id": 4}

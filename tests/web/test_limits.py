@@ -144,7 +144,10 @@ def test_a_refusal_names_the_field_and_changes_nothing(
     "query", ["?lease_sec=nan", "?lease_sec=inf", "?lease_sec=0", "?lease_sec=-1", "?force=2"]
 )
 def test_options_out_of_bounds_are_refused(rig: Rig, query: str) -> None:
-    assert patch(rig, {"pids_max": 5}, query).status == 422
+    answer = patch(rig, {"pids_max": 5}, query)
+
+    told = "must be true or false" if "force" in query else "must be a number above 0 up to 2592000"
+    assert (answer.status, answer.json["detail"]) == (422, f"{query.partition('=')[0]}: {told}")
     assert rig.enforcer.calls == []
 
 

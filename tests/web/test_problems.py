@@ -35,6 +35,24 @@ def test_an_error_without_an_entry_is_told_as_its_parent() -> None:
     assert kind_of(ZeroDivisionError()) is INTERNAL
 
 
+def test_a_refused_launch_is_one_line_in_the_log(
+    rig: Rig, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(spec: object) -> None:
+        raise launching.LaunchFailed("record the intent", "/state/\nweb: No space left on device")
+
+    monkeypatch.setattr(rig.launcher, "run", fail)
+    with caplog.at_level(logging.ERROR):
+        answer = rig.ask("POST", "/api/v1/containers", {"name": "web", "rootfs": "/", "command": ["true"]})
+
+    (record,) = caplog.records
+    assert (answer.slug, record.exc_info) == ("launch-failed", None)
+    assert record.getMessage() == (
+        f"request {answer.json['request_id']}: launch failed while trying to record the intent: "
+        "/state/ web: No space left on device"
+    )
+
+
 SLUGS = {
     launching.UnknownContainer: ("unknown-container", 404),
     launching.NameTaken: ("name-taken", 409),

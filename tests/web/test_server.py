@@ -1,6 +1,5 @@
 """Slow, silent, greedy and many clients, who may connect, and an end that does not wait for streams."""
 
-import contextlib
 import os
 import socket
 import stat
@@ -8,6 +7,7 @@ import subprocess
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -169,25 +169,24 @@ def test_the_end_does_not_wait_for_streams_waits_and_logs(rig: Rig) -> None:
 # --- sockets
 
 
-def test_the_socket_is_for_root_and_group_alone_from_its_first_instant(tmp_path: Path) -> None:
+def test_the_socket_is_for_root_and_group_alone_from_its_first_instant(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = tmp_path / "run" / "s.sock"
-    seen: set[int] = set()
-    stop = threading.Event()
+    modes: list[int] = []
 
-    def look() -> None:
-        while not stop.is_set():
-            with contextlib.suppress(FileNotFoundError):
-                seen.add(stat.S_IMODE(path.lstat().st_mode))
+    class Looking(socket.socket):
+        """Looks right after bind(), before anybody could have mended the mode."""
 
-    looking = threading.Thread(target=look)
-    looking.start()
-    for _ in range(50):
-        bind_unix(str(path)).close()
-    stop.set()
-    looking.join()
+        def bind(self, address: Any, /) -> None:
+            super().bind(address)
+            modes.extend(stat.S_IMODE(seen.lstat().st_mode) for seen in (path, path.parent))
 
-    assert seen == {0o660}
-    assert stat.S_IMODE(path.parent.stat().st_mode) == 0o750
+    monkeypatch.setattr(socket, "socket", Looking)
+    bind_unix(str(path)).close()
+
+    assert modes == [0o660, 0o750]
+    assert stat.S_IMODE(path.lstat().st_mode) == 0o660
 
 
 def test_a_dead_daemons_socket_is_replaced(tmp_path: Path) -> None:
