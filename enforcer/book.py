@@ -15,6 +15,7 @@ class Book:
 
     def __init__(self) -> None:
         self._claims: defaultdict[tuple[str, int], dict[str, tuple[Place, FieldClaims]]] = defaultdict(dict)
+        self._waiting: dict[Place, str] = {}
         self._guard = threading.Lock()
         self._locks: defaultdict[str, threading.RLock] = defaultdict(threading.RLock)
 
@@ -31,6 +32,7 @@ class Book:
         """Replace the claims on a field; None and no claims at all forget it."""
         key = (place.name, place.ino)
         with self._guard:
+            self._waiting.pop(place, None)
             fields = self._claims[key]
             if claims is not None and claims.claims:
                 fields[place.field] = (place, claims)
@@ -38,6 +40,17 @@ class Book:
             fields.pop(place.field, None)
             if not fields:
                 del self._claims[key]
+
+    def defer(self, place: Place, why: str) -> None:
+        """A lease on this field is over but cannot be ended yet; forgotten with the next change of claims."""
+        with self._guard:
+            if place.field in self._claims.get((place.name, place.ino), {}):
+                self._waiting[place] = why
+
+    def waiting(self, place: Place) -> str | None:
+        """What the end of a lease on this field waits for."""
+        with self._guard:
+            return self._waiting.get(place)
 
     def of(self, name: str, ino: int) -> Mapping[str, FieldClaims]:
         """Every claimed field of one cgroup."""

@@ -86,6 +86,11 @@ class FieldClaims:
         winner = self.winner(now_ns)
         return self.baseline if winner is None else winner.wanted
 
+    def beneath(self, claim: Claim, now_ns: int) -> object:
+        """What the field returns to when `claim` ends: the next claim's value, or the baseline."""
+        others = replace(self, claims=tuple(other for other in self.claims if other is not claim))
+        return others.value(max(now_ns, claim.deadline_ns or 0))
+
     def resting(self) -> object:
         """What the field is when no policy and no person wants anything: spec's value or baseline."""
         spec = self.of(SPEC)

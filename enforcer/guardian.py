@@ -17,7 +17,7 @@ from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeout
 
 from enforcer.errors import GuardianLost
-from enforcer.guardian_process import PROTOCOL
+from enforcer.guardian_process import ENDED, PROTOCOL
 from enforcer.lease import Lease
 
 ACK_SEC = 5.0
@@ -34,7 +34,8 @@ class Guardian:
     """A connection to the guardian process of one run directory.
 
     `start` finds the process that an earlier daemon left with its leases, or starts one. `listen` begins to
-    hear its reports in a thread; until then nothing can be guarded.
+    hear its reports in a thread; until then nothing can be guarded. `ended` are the reports, by key, of what
+    was ended while no daemon ran.
     """
 
     def __init__(self, run_dir: str) -> None:
@@ -50,6 +51,7 @@ class Guardian:
         self.pid = 0
         self.held: list[Lease] = []
         self._socket, self._pending = self._connect()
+        self.ended = _take_ended(os.path.join(run_dir, ENDED))
 
     @classmethod
     def start(cls, run_dir: str) -> Guardian:
@@ -197,6 +199,22 @@ def _short_path(run_dir: str) -> Iterator[str]:
         yield f"/proc/self/fd/{fd}/{SOCKET}"
     finally:
         os.close(fd)
+
+
+def _take_ended(path: str) -> dict[str, Report]:
+    """Read and remove what a guardian left behind; a line cut off by a crash tells nothing."""
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            lines = file.read().splitlines()
+        os.unlink(path)
+    except OSError:
+        return {}
+    found: dict[str, Report] = {}
+    for line in lines:
+        with contextlib.suppress(ValueError, KeyError, TypeError):
+            report = json.loads(line)
+            found[str(report["key"])] = report
+    return found
 
 
 def _read_line(connection: socket.socket, pending: bytes) -> tuple[bytes | None, bytes]:

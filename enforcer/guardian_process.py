@@ -24,6 +24,8 @@ LOOK_SEC = 0.5
 # A daemon that never connected has died on its way here.
 GRACE_SEC = 30.0
 MAX_REPORTS = 1000
+# What was ended while no daemon listened, a report a line, in the run directory.
+ENDED = "guardian.ended"
 
 
 class Holder:
@@ -92,8 +94,9 @@ class Holder:
 class Server:
     """One listening socket, at most one daemon: a later connection takes the earlier one's place."""
 
-    def __init__(self, listener: socket.socket, holder: Holder) -> None:
+    def __init__(self, listener: socket.socket, holder: Holder, ended_path: str) -> None:
         self._listener = listener
+        self._ended_path = ended_path
         self._holder = holder
         self._daemon: socket.socket | None = None
         self._pending = b""
@@ -157,9 +160,22 @@ class Server:
         self._send({"op": "ack", "id": message.get("id"), "why": why})
 
     def _send_reports(self) -> None:
-        while self._daemon is not None and self._holder.reports:
-            if self._send(self._holder.reports[0]):
-                self._holder.reports.pop(0)
+        while self._holder.reports:
+            report = self._holder.reports[0]
+            if not self._send(report) and not self._keep(report):
+                return
+            self._holder.reports.pop(0)
+
+    def _keep(self, report: dict[str, object]) -> bool:
+        """Leave a report for the next daemon; what is to be tried again will be reported again."""
+        if report["result"] == RETRY:
+            return True
+        try:
+            with open(self._ended_path, "a", opener=_private) as file:
+                file.write(json.dumps({**report, "while_away": True}) + "\n")
+        except OSError:  # told when a daemon comes, if it comes before the last lease has ended
+            return False
+        return True
 
     def _send(self, message: dict[str, object]) -> bool:
         if self._daemon is None:
@@ -177,13 +193,17 @@ class Server:
         self._daemon, self._pending = None, b""
 
 
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_CLOEXEC, 0o600)
+
+
 def main(arguments: list[str]) -> None:
     """Serve on the inherited listening socket; `arguments` are its descriptor and the path it is bound to."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     listener = socket.socket(fileno=int(arguments[0]))
     path = arguments[1]
     mine = os.stat(path).st_ino
-    Server(listener, Holder(Hierarchies.read())).run()
+    Server(listener, Holder(Hierarchies.read()), os.path.join(os.path.dirname(path), ENDED)).run()
     with contextlib.suppress(FileNotFoundError):
         if os.stat(path).st_ino == mine:
             os.unlink(path)

@@ -16,6 +16,7 @@ GONE = "gone"
 RETRY = "retry"
 
 RETRY_NS = 10_000_000_000
+MIB = 1 << 20
 MARGIN_FRACTION = 0.02
 _MEMORY = "memory_max_bytes"
 
@@ -118,12 +119,16 @@ def compare_and_set(access: FieldAccess, field: str, expect: object, wanted: obj
         if field == _MEMORY and wanted is not UNLIMITED and isinstance(wanted, int):
             usage = access.usage_bytes()
             if usage is not None and usage * (1 + MARGIN_FRACTION) > wanted:
-                return RETRY, f"{usage} bytes in use do not fit below {wanted}"
+                freed = usage * (1 + MARGIN_FRACTION) - wanted
+                return (
+                    RETRY,
+                    f"waiting until {freed / MIB:.0f} MiB are freed, so that {wanted / MIB:g} MiB fit",
+                )
         access.write(wanted)
     except CgroupGone:
         return GONE, "the cgroup is gone"
     except CgroupError as e:
-        return RETRY, str(e)
+        return RETRY, f"tried again every {RETRY_NS // 1_000_000_000} s: {e}"
     return RESTORED, ""
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from enforcer.clocks import boottime_ns
+from enforcer.clocks import boottime_ns, wall_of
 from enforcer.desk import Desk
 from enforcer.errors import GuardianLost
 from enforcer.fields import FREEZER, THAWED
 from enforcer.lease import ALREADY, DRIFT, GONE, RESTORED, RETRY
 from enforcer.ledger_rows import Place
+from enforcer.outcomes import rfc3339
 from enforcer.records import owner_body
 
 
@@ -24,7 +25,8 @@ class LeaseEnds:
         place = Place(name, str(report["path"]), int(str(report["inode"])), str(report["field"]))
         result, why = str(report["result"]), str(report["why"])
         if result == RETRY:
-            self._tell_retry(place, str(report["key"]), why)
+            if self._is_over(place, report):
+                self.defer(place, report)
             return
         self._retried.discard(str(report["key"]))
         with self._desk.book.lock(name):
@@ -42,20 +44,23 @@ class LeaseEnds:
             return
         before, wanted = report["before"], report["wanted"]
         owner = ended[-1].owner
-        body = owner_body(
+        body = self._body(place, owner, report, _reason(owner, report))
+        self._desk.ledger.note({**body, "outcome": "expired", "result": result, "ends": ended[-1].decision})
+        self._tell(place, result, owner, before, wanted, ended[-1].decision, why)
+
+    def _body(self, place: Place, owner: str, report: dict[str, object], reason: str) -> dict[str, object]:
+        return owner_body(
             owner=owner,
             verb="thaw" if place.field == FREEZER else "restore",
             target=place.name,
             path=place.path,
             ino=place.ino,
             field=place.field,
-            before=before,
-            wanted=wanted,
-            reason=_reason(owner, result, why),
+            before=report["before"],
+            wanted=report["wanted"],
+            reason=reason,
             wake="lease",
         )
-        self._desk.ledger.note({**body, "outcome": "expired", "result": result, "ends": ended[-1].decision})
-        self._tell(place, result, owner, before, wanted, ended[-1].decision, why)
 
     def _tell(
         self,
@@ -75,22 +80,25 @@ class LeaseEnds:
             change = ({place.field: before}, {place.field: wanted})
             self._desk.tell("limit.change", place.name, owner, "the lease ended", *change, decision)
 
-    def _tell_retry(self, place: Place, key: str, why: str) -> None:
-        """Once for each lease: it is tried every few seconds until it works."""
-        if key in self._retried:
+    def _is_over(self, place: Place, report: dict[str, object]) -> bool:
+        """Not so where somebody made another claim while the report was on its way."""
+        claims = self._desk.book.get(place)
+        return claims is not None and claims.live(int(str(report["at_ns"]))) != claims
+
+    def defer(self, place: Place, report: dict[str, object]) -> None:
+        """It cannot be ended yet and is tried every few seconds: shown until then, recorded and told once."""
+        key, why = str(report["key"]), f"lease over, {report['why']}"
+        self._desk.book.defer(place, why)
+        claims = self._desk.book.get(place)
+        if claims is None or key in self._retried:
             return
         self._retried.add(key)
-        claims = self._desk.book.get(place)
-        owner = claims.claims[-1].owner if claims is not None and claims.claims else "guardian"
-        self._desk.tell(
-            "limit.drift",
-            place.name,
-            owner,
-            f"the lease ended but cannot be restored yet: {why}",
-            None,
-            None,
-            None,
-        )
+        claim = claims.winner(0)  # as if no lease were over
+        owner, decision = ("guardian", None) if claim is None else (claim.owner, claim.decision)
+        body = self._body(place, owner, report, why)
+        self._desk.ledger.note({**body, "outcome": "deferred", "result": RETRY, "ends": decision})
+        reason = f"the lease ended but cannot be restored yet: {report['why']}"
+        self._desk.tell("limit.drift", place.name, owner, reason, None, None, decision)
 
     def on_restart(self) -> None:
         """The guardian had died: hand every lease to the new one."""
@@ -115,11 +123,15 @@ class LeaseEnds:
             self._desk.tell("limit.drift", place.name, "guardian", reason, None, None, None)
 
 
-def _reason(owner: str, result: str, why: str) -> str:
-    match result:
+def _reason(owner: str, report: dict[str, object]) -> str:
+    ended = f"the lease of {owner} ended"
+    match report["result"]:
+        case "restored" if report.get("while_away"):
+            clock = rfc3339(wall_of(int(str(report["at_ns"]))))[11:19]
+            return f"{ended}; restored by the guardian at {clock} while no daemon ran"
         case "restored":
-            return f"the lease of {owner} ended"
+            return ended
         case "already":
-            return f"the lease of {owner} ended; nothing had to be restored"
+            return f"{ended}; the value was there already"
         case _:
-            return f"the lease of {owner} ended; {why}"
+            return f"{ended}; {report['why']}"

@@ -8,6 +8,7 @@ import time
 from collections.abc import Mapping, Sequence
 
 from cgroupfs import UNLIMITED, BadLimit, Cgroup, Refused, Write
+from enforcer.claims import Claim, FieldClaims
 from enforcer.clocks import boottime_ns
 from enforcer.desk import Desk, claims_over, new_claim, place_of, wired
 from enforcer.errors import BadWish, BelowUsage, OwnerConflict
@@ -17,6 +18,7 @@ from enforcer.lease import CgroupField
 from enforcer.ledger_rows import dump
 from enforcer.outcomes import LimitOutcome, Target, WriteRecord
 from enforcer.records import lease_until, owner_body
+from enforcer.rejections import Rejections
 from enforcer.spec_limits import SpecLimits
 from enforcer.transaction import Move
 
@@ -32,6 +34,7 @@ class LimitChanges:
         self._desk = desk
         self._failpoints = failpoints
         self._specs = specs
+        self._rejections = Rejections(desk.ledger)
 
     def set(
         self,
@@ -50,13 +53,24 @@ class LimitChanges:
         wishes = {field: UNLIMITED if value in (None, "max") else value for field, value in wanted.items()}
         with self._desk.book.lock(name):
             target, cgroup = self._desk.target(name)
-            plan = _planned(cgroup, wishes)
-            if not force:
-                self._refuse_conflicts(name, cgroup, wishes, owner)
-                _refuse_below_usage(cgroup, wishes, plan)
+            try:
+                plan = self._accept(name, cgroup, wishes, owner, force)
+            except (BadWish, BelowUsage, OwnerConflict) as e:
+                if not dry_run:
+                    self._rejections.note(name, cgroup, owner, wishes, reason, e)
+                raise
             if dry_run:
                 return self._outcome(target, cgroup, bool(plan), "planned", None, _unwritten(cgroup, plan))
             return self._apply(target, cgroup, wishes, plan, owner, reason, lease_sec, force)
+
+    def _accept(
+        self, name: str, cgroup: Cgroup, wishes: Mapping[str, object], owner: str, force: bool
+    ) -> list[Write]:
+        plan = _planned(cgroup, wishes)
+        if not force:
+            self._refuse_conflicts(name, cgroup, wishes, owner)
+            _refuse_below_usage(cgroup, wishes, plan)
+        return plan
 
     def _apply(
         self,
@@ -181,12 +195,15 @@ class LimitChanges:
             if value is None:
                 continue
             claims = claimed.get(field)
-            winner = claims.winner(now_ns) if claims is not None else None
+            waiting = self._desk.book.waiting(place_of(name, cgroup, field))
+            # A lease that is over but cannot be ended yet still is what holds the field.
+            winner = None if claims is None else claims.winner(now_ns if waiting is None else 0)
             fields[field] = {
                 "value": to_wire(value),
                 "owner": None if winner is None else winner.owner,
-                "baseline": None if claims is None else to_wire(claims.baseline),
+                "baseline": _returns_to(claims, winner, now_ns),
                 "expires_at": None if winner is None else lease_until(winner.deadline_ns),
+                "waiting": waiting,
             }
         return fields
 
@@ -242,6 +259,13 @@ def _refuse_below_usage(cgroup: Cgroup, wishes: Mapping[str, object], plan: Sequ
     usage = CgroupField(cgroup, _MEMORY).usage_bytes()
     if usage is not None and wanted < usage:
         raise BelowUsage(_MEMORY, wanted, usage)
+
+
+def _returns_to(claims: FieldClaims | None, winner: Claim | None, now_ns: int) -> object:
+    """What the field becomes when its present owner lets go; None where nobody owns it."""
+    if claims is None:
+        return None
+    return to_wire(claims.baseline if winner is None else claims.beneath(winner, now_ns))
 
 
 def _is_settled(move: Move) -> bool:

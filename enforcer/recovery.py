@@ -16,7 +16,7 @@ from enforcer.clocks import boottime_ns
 from enforcer.desk import Desk, read_field
 from enforcer.errors import GuardianLost
 from enforcer.fields import FREEZER, FROZEN, THAWED, same_value
-from enforcer.lease import RETRY, RETRY_NS, CgroupField, compare_and_set, report_of
+from enforcer.lease import ALREADY, RETRY, RETRY_NS, CgroupField, compare_and_set, report_of
 from enforcer.lease_ends import LeaseEnds
 from enforcer.ledger_rows import EVERYBODY, LETS_GO, Intent, Place, Recorded
 from enforcer.outcomes import WriteRecord
@@ -163,12 +163,15 @@ def _end_now(desk: Desk, ends: LeaseEnds, place: Place, claims: FieldClaims) -> 
     expect, wanted = claims.value(0), claims.value(now_ns)
     result, why = compare_and_set(CgroupField(cgroup, place.field), place.field, expect, wanted)
     cgroup.close()
+    report = report_of(lease_of(place, claims, 0), wanted, result, why, now_ns)
     if result == RETRY:
         desk.book.put(
             place, FieldClaims(claims.baseline, tuple(_ending(claim, now_ns) for claim in claims.claims))
         )
+        ends.defer(place, report)
         return
-    ends.on_ended(report_of(lease_of(place, claims, 0), wanted, result, why, now_ns))
+    by_the_guardian = desk.guardian.ended.get(str(report["key"]))
+    ends.on_ended(by_the_guardian if result == ALREADY and by_the_guardian is not None else report)
 
 
 def _ending(claim: Claim, now_ns: int) -> Claim:

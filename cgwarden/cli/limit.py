@@ -96,7 +96,7 @@ def _row(field: str, entry: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def _until(entry: Mapping[str, Any]) -> str:
-    return str(entry.get("expires_at") or "-")
+    return str(entry.get("waiting") or entry.get("expires_at") or "-")
 
 
 def show_value(field: str, value: object) -> str:

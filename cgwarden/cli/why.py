@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 from cgwarden.cli.limit import show_value
 from cgwarden.cli.names import check_name, container_path
 from cgwarden.cli.options import JSON, Args, Option, Verb
@@ -22,7 +24,10 @@ _COLOURS = {
     "overruled": "yellow",
     "near_miss": "dim",
     "observed": "dim",
+    "rejected": "yellow",
+    "deferred": "yellow",
 }
+_NOT_DONE = ("rejected", "deferred", "refused", "observed", "overruled", "near_miss")
 
 
 def _why(args: Args) -> int:
@@ -94,6 +99,7 @@ def harmless_lines(lines: Iterator[str]) -> Iterator[str]:
 
 def _limit_line(field: str, entry: Mapping[str, Any]) -> str:
     until = f"  until {entry['expires_at']}" if entry.get("expires_at") else ""
+    until = f"  {entry['waiting']}" if entry.get("waiting") else until
     baseline = show_value(field, entry.get("baseline"))
     return (
         f"{field} {show_value(field, entry['value'])}  owner {entry['owner']}{until}  (baseline {baseline})"
@@ -114,7 +120,7 @@ def describe(decision: Mapping[str, Any]) -> Iterator[str]:
     )
     yield _more("by", f"{origin}  {paint(str(decision.get('id', '')), 'dim')}")
     if decision.get("field"):
-        yield _more("change", _change(decision))
+        yield _more("wanted" if outcome in _NOT_DONE else "change", _change(decision))
     if decision.get("formula"):
         yield _more("formula", str(decision["formula"]))
     for item in decision.get("inputs") or ():
@@ -130,10 +136,12 @@ def describe(decision: Mapping[str, Any]) -> Iterator[str]:
         yield _more("overruled", f"by {decision['overruled_by']}")
     if decision.get("error"):
         yield _more("error", str(decision["error"]))
+    if decision.get("unrecorded"):
+        yield _more("more", f"{decision['unrecorded']} rejections before it left no record")
     if decision.get("verdict") not in (None, "pending"):
         yield _more("verdict", str(decision["verdict"]))
     if decision.get("lease_until"):
-        yield _more("lease", f"until {decision['lease_until']}, then the baseline comes back")
+        yield _more("lease", _lease(str(decision["lease_until"])))
 
 
 def _more(word: str, text: str) -> str:
@@ -145,6 +153,13 @@ def _change(decision: Mapping[str, Any]) -> str:
     if isinstance(wanted, dict) and field != "io_max":
         return ", ".join(f"{name} {show_value(name, value)}" for name, value in wanted.items())
     return f"{field} {show_value(field, before)} -> {show_value(field, wanted)}"
+
+
+def _lease(until: str) -> str:
+    """What comes at the end of a lease; how a past one ended is told by a later record."""
+    if datetime.fromisoformat(until) <= datetime.now(UTC):
+        return f"was given until {until}"
+    return f"until {until}, then the next value or the baseline comes back"
 
 
 def _input(item: Mapping[str, Any]) -> str:

@@ -306,6 +306,40 @@ def test_why_explains_a_decision_with_inputs_writes_and_rails(stub: Stub, cli: C
     assert cli("why", "d-000418").out in said
 
 
+def test_why_and_limit_say_what_a_lease_waits_for_and_what_was_rejected(stub: Stub, cli: Cli) -> None:
+    waits = "lease over, waiting until 39 MiB are freed, so that 64 MiB fit"
+    wish = {"seq": 1, "id": "d-000001", "at": "2026-03-02T10:14:07.312Z", "owner": "operator"}
+    rejected = wish | {
+        "outcome": "rejected",
+        "field": "memory_max_bytes",
+        "wanted": {"memory_max_bytes": 32 << 20},
+        "error": "memory_max_bytes: 33554432 is below the present usage of 67108864",
+        "unrecorded": 7,
+    }
+    leased = wish | {"seq": 2, "outcome": "applied", "lease_until": "2026-03-02T10:14:13.312Z"}
+    deferred = wish | {"seq": 3, "outcome": "deferred", "reason": waits}
+    field = {
+        "value": 200 << 20,
+        "owner": "operator",
+        "baseline": 64 << 20,
+        "expires_at": "2026-03-02T10:14:13.312Z",
+        "waiting": waits,
+    }
+    stub.on(f"GET {WEB}/limits", {"fields": {"memory_max_bytes": field}, "revision": "1"})
+    stub.on("GET /api/v1/decisions", {"decisions": [rejected, leased, deferred]})
+
+    said = cli("why", "web").out
+
+    assert f"memory_max_bytes 200M  owner operator  {waits}  (baseline 64.0M)" in said
+    assert "wanted     memory_max_bytes 32.0M" in said
+    assert "is below the present usage" in said
+    assert "7 rejections before it left no record" in said
+    assert "was given until 2026-03-02T10:14:13.312Z" in said
+    assert "comes back" not in said
+    assert f"deferred   {waits}" in said
+    assert waits in cli("limit", "web").out
+
+
 def test_dashboard_prints_the_link_alone(stub: Stub, cli: Cli) -> None:
     stub.on(
         "POST /api/v1/login-codes",
@@ -323,6 +357,23 @@ def test_doctor_fails_where_something_needed_is_missing(stub: Stub, cli: Cli) ->
 
     assert said.code == 1
     assert "mount it" in said.out
+
+
+@pytest.mark.parametrize(
+    ("states", "verdict"),
+    [
+        (["ok", "ok"], "everything needed is there"),
+        (["ok", "degraded"], "works, with 1 thing degraded"),
+        (["degraded", "degraded"], "works, with 2 things degraded"),
+    ],
+)
+def test_doctor_ends_with_a_verdict(stub: Stub, cli: Cli, states: list[str], verdict: str) -> None:
+    checks = [{"name": "journal", "state": state, "detail": "", "advice": ""} for state in states]
+    stub.on("GET /api/v1/doctor", {"ok": True, "checks": checks})
+
+    said = cli("doctor")
+
+    assert (said.code, said.out.splitlines()[-1]) == (0, verdict)
 
 
 def test_help_and_version_need_no_daemon(cli: Cli) -> None:

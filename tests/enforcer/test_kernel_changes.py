@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -10,6 +11,8 @@ import pytest
 
 from cgroupfs import UNLIMITED, CgroupGone, Refused
 from enforcer import BadWish, BelowUsage, Forbidden, JournalFull, OwnerConflict, TargetGone
+from enforcer.claims import FieldClaims
+from enforcer.desk import new_claim, place_of
 from enforcer.failpoints import Failpoints
 from launcher.errors import NotRunning
 from tests.enforcer.conftest import Rig, wait_for
@@ -37,6 +40,7 @@ def test_a_limit_is_set_owned_and_journaled(rig: Rig) -> None:
         "owner": "operator",
         "baseline": "max",
         "expires_at": None,
+        "waiting": None,
     }
     record = rig.enforcer.decision(str(outcome.decision))
     assert (record["outcome"], record["reason"], record["owner"]) == ("applied", "small", "operator")
@@ -93,7 +97,8 @@ def test_a_wish_that_no_kernel_could_take_changes_nothing(
 
     assert refused.value.field == field
     assert web.read_limits().pids_max is UNLIMITED
-    assert rig.enforcer.decisions() == []
+    wait_for(lambda: len(rig.enforcer.decisions("web")) == bool(wish))
+    assert all(record["outcome"] == "rejected" for record in rig.enforcer.decisions("web"))
 
 
 def test_a_limit_below_usage_needs_force_and_then_nothing_dies(rig: Rig) -> None:
@@ -104,6 +109,11 @@ def test_a_limit_below_usage_needs_force_and_then_nothing_dies(rig: Rig) -> None
         rig.enforcer.set_limits("web", {"memory_max_bytes": 32 * MIB}, reason="")
 
     assert refused.value.usage > 64 * MIB
+    wait_for(lambda: bool(rig.enforcer.decisions("web")))
+    (record,) = rig.enforcer.decisions("web")
+    assert (record["outcome"], record["owner"], record["writes"]) == ("rejected", "operator", [])
+    assert record["wanted"] == {"memory_max_bytes": 32 * MIB}
+    assert "is below the present usage" in str(record["error"])
     assert web.read_limits().memory_max_bytes is UNLIMITED
     assert len(web.procs()) == 1
 
@@ -146,6 +156,49 @@ def test_limits_of_a_launch_belong_to_the_spec(rig: Rig) -> None:
         "operator",
         "operator",
     ]
+
+
+def test_the_baseline_is_what_a_field_returns_to_when_its_owner_lets_go(rig: Rig) -> None:
+    rig.box()
+    rig.enforcer.record_spec_limits("web", {"pids_max": 50}, None, "intent")
+    rig.enforcer.record_spec_limits("web", {"pids_max": 50}, [], "applied")
+
+    def told() -> tuple[object, object]:
+        field = rig.enforcer.limits("web")["pids_max"]
+        return field["owner"], field["baseline"]
+
+    assert told() == ("spec", "max")
+    rig.enforcer.set_limits("web", {"pids_max": 60}, owner="policy:p", reason="", lease_sec=60)
+    assert told() == ("policy:p", 50)
+    rig.enforcer.set_limits("web", {"pids_max": 70}, reason="")
+    assert told() == ("operator", 60)
+    rig.enforcer.set_limits("web", {"pids_max": 80}, reason="", lease_sec=90)
+    assert told() == ("operator", 70)
+
+
+def test_a_lease_that_cannot_end_yet_says_what_it_waits_for(rig: Rig) -> None:
+    web = rig.box(command=HOLDING)
+    wait_for(lambda: (web.hot(keep=False).read().memory or (0,))[0] > 64 * MIB)
+    web.apply(web.plan_limits({"memory_max_bytes": 200 * MIB}))
+    # The value beneath was taken when usage was small.
+    place = place_of("web", web, "memory_max_bytes")
+    small = FieldClaims(UNLIMITED, (new_claim("spec", 32 * MIB, None),))
+    rig.enforcer._desk.book.put(place, small)
+    rig.enforcer.set_limits("web", {"memory_max_bytes": 201 * MIB}, reason="", lease_sec=0.5)
+
+    wait_for(lambda: rig.enforcer.decisions("web")[-1]["outcome"] == "deferred")
+
+    told = rig.enforcer.limits("web")["memory_max_bytes"]
+    assert (told["owner"], told["baseline"]) == ("operator", 32 * MIB)
+    assert re.fullmatch(
+        r"lease over, waiting until \d\d MiB are freed, so that 32 MiB fit", str(told["waiting"])
+    )
+    assert rig.enforcer.decisions("web")[-1]["ends"] == rig.enforcer.decisions("web")[0]["id"]
+    rig.restart()
+    assert rig.enforcer.limits("web")["memory_max_bytes"]["waiting"] == told["waiting"]
+    assert web.read_limits().memory_max_bytes == 201 * MIB
+    rig.enforcer.set_limits("web", {"memory_max_bytes": 210 * MIB}, reason="")
+    assert rig.enforcer.limits("web")["memory_max_bytes"]["waiting"] is None
 
 
 def test_freezing_what_is_frozen_succeeds_and_changes_nothing(rig: Rig) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -69,6 +70,10 @@ def recovered(rig: Rig) -> list[dict[str, object]]:
     return rig.enforcer.decisions("web")
 
 
+def ends_of(rig: Rig) -> list[str]:
+    return [str(record["reason"]) for record in rig.enforcer.decisions("web") if "ends" in record]
+
+
 LIMIT_STEPS = {
     "limit.intent": (OLD, ["abandoned"]),
     "limit.guarded": (OLD, ["abandoned"]),
@@ -110,6 +115,12 @@ def test_a_lease_ends_on_time_although_its_daemon_was_killed(
     wait_for(lambda: limits_of(web) == OLD)
     records = recovered(rig)
     assert records[0]["outcome"] in ("abandoned", "applied")
+    if step is None:
+        wait_for(lambda: len(ends_of(rig)) == len(WISH))
+        by_the_guardian = (
+            r"the lease of operator ended; restored by the guardian at [0-9:]{8} while no daemon ran"
+        )
+        assert all(re.fullmatch(by_the_guardian, reason) for reason in ends_of(rig))
     assert {told["owner"] for told in rig.enforcer.limits("web").values()} == {None}
 
 
