@@ -3,6 +3,7 @@
 import logging
 import signal
 import sys
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,11 +13,12 @@ import cgroupfs
 from cgwarden import __version__
 from cgwarden.config import Config
 from cgwarden.exits import EXIT_CONFIG, EXIT_FAILED
-from cgwarden.host_checks import Check, check_host, make_check
+from cgwarden.host_checks import check_host, make_check
 from cgwarden.pulse import Pulse
+from cgwarden.self_checks import SelfChecks
 from enforcer import Enforcer, Guardian, Journal, NewerJournal
 from launcher import ContainerSpec, Launcher, LauncherEvent, Spawner
-from monitor import Event, EventLog, Monitor, NewerSchema
+from monitor import Event, EventLog, Monitor, NewerSchema, Snapshot
 from web import Access, Services, create_app
 from web.server import serve
 from web.sockets import CannotListen, bind_tcp, bind_unix
@@ -99,9 +101,11 @@ class Parts:
             interval_sec=config.interval_sec,
             history_sec=config.history_sec,
         )
+        self.self_checks = SelfChecks(self.journal, self.events, self.enforcer, self.monitor)
+        self._decided: Counter[tuple[str, str]] = Counter()
         self.pulse = Pulse(
             sweep=self.monitor.tick,
-            decide=self.enforcer.on_snapshot,
+            decide=self._decide,
             interval_sec=config.interval_sec,
         )
 
@@ -159,7 +163,13 @@ class Parts:
             },
             doctor=self._examine,
             hierarchies=self._hierarchies.report,
+            health=self.self_checks.health,
+            decided=lambda: dict(self._decided),
         )
+
+    def _decide(self, snapshot: Snapshot) -> None:
+        for record in self.enforcer.on_snapshot(snapshot):
+            self._decided[record.decision.policy.name, record.outcome] += 1
 
     def _examine(self) -> Mapping[str, object]:
         alive = self.pulse.is_alive()
@@ -167,20 +177,7 @@ class Parts:
             ("ok", "sweeps and decides") if alive else ("missing", "its sweep or engine thread died")
         )
         daemon = make_check("daemon", state, detail, "" if alive else "restart it; containers keep running")
-        return check_host(daemon, self._check_journal(), self._check_events())
-
-    def _check_journal(self) -> Check:
-        if not self.journal.healthy():
-            return make_check("journal", "missing", "cannot be written: limits stay as they are", "make room")
-        if self.journal.set_aside is not None:
-            detail = f"a new one: the old was damaged and is set aside as {self.journal.set_aside}"
-            return make_check("journal", "degraded", detail, "delete that file once it was looked at")
-        return make_check("journal", "ok", "written to disk before each change")
-
-    def _check_events(self) -> Check:
-        if self.events.failure is None:
-            return make_check("events", "ok", "written to disk")
-        return make_check("events", "degraded", self.events.failure, "make room or repair the disk")
+        return check_host(daemon, *self.self_checks.checks())
 
     def _emit(self, type: str, *, actor_kind: str, actor_name: str, **facts: object) -> Event:
         event = self.events.append(type, actor_kind=actor_kind, actor_name=actor_name, **facts)  # type: ignore[arg-type]

@@ -48,6 +48,7 @@ class Journal:
         self.set_aside: str | None = None
         self._failpoints = failpoints or Failpoints.from_environment()
         self._connection: sqlite3.Connection | None = None
+        self._refused = False  # the last write; the next one tries again
         self._reader: sqlite3.Connection | None = None
         self._reading = threading.Lock()
         self._jobs: queue.SimpleQueue[tuple[Work, Future[object]] | None] = queue.SimpleQueue()
@@ -87,7 +88,7 @@ class Journal:
 
     def healthy(self) -> bool:
         """Can it be written, as far as is known?"""
-        return self._connection is not None
+        return self._connection is not None and not self._refused
 
     def close(self) -> None:
         """Finish what was submitted and close the file."""
@@ -106,9 +107,11 @@ class Journal:
             try:
                 done = self._write(batch)
             except JournalUnavailable as unavailable:
+                self._refused = True
                 for _, future in batch:
                     future.set_exception(unavailable)
             else:
+                self._refused = False
                 for future, result in done:
                     _resolve(future, result)
 

@@ -5,7 +5,8 @@
 
 from web.access import Access
 from web.app import create_app
+from web.health import Health
 from web.parts import Services
 from web.scopes import Scope
 
-__all__ = ["Access", "Scope", "Services", "create_app"]
+__all__ = ["Access", "Health", "Scope", "Services", "create_app"]

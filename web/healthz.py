@@ -1,4 +1,4 @@
-"""Is it alive, open to everyone: it says nothing but that, and whether sweeps still happen."""
+"""Is it alive, open to everyone: whether sweeps still happen, and in a few words what works less well."""
 
 import time
 from typing import Final
@@ -19,13 +19,15 @@ router = APIRouter(tags=["service"])
 
 @router.get("/healthz", dependencies=[requires(OPEN)], responses=answers("Health"))
 async def read_health(request: Request) -> Response:
-    """200 while sweeps happen, 503 once there was none for half a minute."""
+    """200 while sweeps happen, be it `degraded` for `reasons`; 503 once there was none for half a minute."""
     services, _ = parts_of(request)
     snapshot = services.monitor.latest()
     age_sec = None if snapshot is None else round(time.monotonic() - snapshot.taken_at, 3)
-    healthy = age_sec is None or age_sec < _SILENT_SEC
-    status = {"status": "ok" if healthy else "stale", "sweep_age_sec": age_sec}
-    return reply(status, 200 if healthy else 503)
+    reasons = services.health().reasons()
+    alive = age_sec is None or age_sec < _SILENT_SEC
+    status = ("degraded" if reasons else "ok") if alive else "stale"
+    told = {"status": status, "sweep_age_sec": age_sec, "reasons": reasons}
+    return reply(told, 200 if alive else 503)
 
 
 @router.get("/api/v1/version", dependencies=[requires(READ)], responses=answers("Version"))

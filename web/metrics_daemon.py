@@ -26,6 +26,7 @@ def write_daemon(page: Page, services: Services, snapshot: Snapshot | None, coun
     page.gauge("cgwarden_build_info", "Which cgwarden this is.", 1, version)
     _write_sweeps(page, services.monitor.totals(), snapshot)
     _write_events(page, counts)
+    _write_health(page, services)
     page.gauge(
         "cgwarden_history_bytes", "Memory that the history takes.", services.monitor.history.memory_bytes
     )
@@ -61,6 +62,22 @@ def _write_events(page: Page, counts: Counts) -> None:
     page.family("cgwarden_limit_changes_total", "counter", "Limits changed, by actor.", _changes(counts))
     page.family("cgwarden_policy_actions_total", "counter", "What policies did.", _actions(counts))
     page.gauge("cgwarden_event_id", "Id of the newest event.", counts.last_event_id or None)
+
+
+def _write_health(page: Page, services: Services) -> None:
+    health = services.health()
+    writable = int(health.journal_writable)
+    page.gauge("cgwarden_journal_writable", "1 while the journal takes what is written.", writable)
+    page.gauge(
+        "cgwarden_policy_errors", "Mistakes in policy files, which are set aside.", health.policy_errors
+    )
+    decided = sorted(services.decided().items())
+    page.family(
+        "cgwarden_decisions_total",
+        "counter",
+        "Decisions of policies, by what became of them.",
+        [(label_text(outcome=outcome, policy=policy), count) for (policy, outcome), count in decided],
+    )
 
 
 def _events(counts: Counts) -> Iterator[tuple[str, int]]:

@@ -7,6 +7,7 @@ from typing import Any, Protocol
 from launcher import Container, ContainerSpec, LogLine
 from monitor import Event, HistoryPage, Snapshot, Tombstone, Totals
 from web.access import Access
+from web.health import Health
 
 
 class ExecPart(Protocol):
@@ -200,7 +201,8 @@ class Services:
     """Everything the application works with; made once, by the daemon.
 
     `info` holds `version`, `boot_id`, `started_at` and `listen` (a list of "host:port", for log-in links).
-    `hierarchies` is asked at each GET /host.
+    `hierarchies` is asked at each GET /host, `health` at each GET /healthz; `decided` counts decisions by
+    (policy, outcome).
     """
 
     launcher: LauncherPart
@@ -211,3 +213,5 @@ class Services:
     info: Mapping[str, Any]
     doctor: Callable[[], Mapping[str, Any]]
     hierarchies: Callable[[], Sequence[Any]] = field(default=tuple)
+    health: Callable[[], Health] = field(default=Health)
+    decided: Callable[[], Mapping[tuple[str, str], int]] = field(default=dict)

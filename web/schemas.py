@@ -226,7 +226,13 @@ SCHEMAS: Final[dict[str, Schema]] = {
             )
         }
     ),
-    "Health": shape({"status": TEXT, "sweep_age_sec": maybe(NUMBER)}),
+    "Health": shape(
+        {
+            "status": {"type": "string", "enum": ["ok", "degraded", "stale"]},
+            "sweep_age_sec": maybe(NUMBER),
+            "reasons": TEXTS,
+        }
+    ),
     "Version": ANY_OBJECT,
     "LoginCode": shape({"code": TEXT}),
     "LoginLink": shape({"code": TEXT, "url": maybe(TEXT), "expires_in_sec": WHOLE}),

@@ -43,11 +43,16 @@ def _lines(report: Mapping[str, Any]) -> list[str]:
         lines.append(f"{state}  {check['name']:{width}}  {check['detail']}")
         if check.get("advice"):
             lines.append(f"{'':8}  {'':{width}}  {paint(check['advice'], 'dim')}")
-    return [
-        *lines,
-        "",
-        "everything needed is there" if report["ok"] else "something that is needed is missing",
-    ]
+    return [*lines, "", _verdict(report)]
+
+
+def _verdict(report: Mapping[str, Any]) -> str:
+    if not report["ok"]:
+        return "something that is needed is missing"
+    degraded = sum(check["state"] == "degraded" for check in report["checks"])
+    if not degraded:
+        return "everything needed is there"
+    return f"works, with {degraded} thing{'s' if degraded > 1 else ''} degraded"
 
 
 VERBS = {

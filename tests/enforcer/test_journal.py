@@ -260,9 +260,11 @@ def test_a_journal_on_a_full_disk_starts_and_works_once_there_is_room(tiny_disk:
 
     with pytest.raises(JournalUnavailable):
         ledger.begin({})
+    assert not journal.healthy()
     filler.unlink()
 
     assert ledger.begin({}).seq == 1
+    assert journal.healthy()
     journal.close()
 
 

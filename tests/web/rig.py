@@ -12,7 +12,7 @@ from fastapi import FastAPI
 from monitor import EventLog
 from tests.web.client import PATIENCE_SEC, Client, wait_until
 from tests.web.fakes import FakeEnforcer, FakeLauncher, FakeMonitor
-from web import Access, Services, create_app
+from web import Access, Health, Services, create_app
 from web.dashboard import Dashboard
 from web.scopes import Scope
 from web.server import Server, ServerLimits, serve
@@ -34,6 +34,8 @@ class Rig(Client):
         self.events = EventLog(None)
         self.access = Access.open(str(directory / "tokens.json"), **options)
         self.info: dict[str, Any] = {"version": "0.1.0", "boot_id": "b", "listen": [self.address]}
+        self.health = Health()
+        self.decided: dict[tuple[str, str], int] = {}
         self.app: FastAPI = create_app(self.services(), ui=Dashboard(directory / "dist"))
         self.server: Server = serve(self.app, sockets, limits)
         self.thread = threading.Thread(target=self.server.run, name="server")
@@ -47,6 +49,8 @@ class Rig(Client):
             access=self.access,
             info=self.info,
             doctor=lambda: {"ok": True, "checks": []},
+            health=lambda: self.health,
+            decided=lambda: self.decided,
         )
 
     def token(self, scope: Scope = Scope.ADMIN, lifetime_sec: float | None = None) -> str:

@@ -10,6 +10,7 @@ import pytest
 
 from monitor import Tombstone
 from tests.web.rig import Rig
+from web import Health
 
 CADVISOR = ("container_", "machine_")
 
@@ -48,6 +49,7 @@ def test_promtool_finds_no_error_and_lint_in_cadvisors_own_names_alone(
     busy: Rig, cadvisor_names: bool
 ) -> None:
     busy.app.state.metrics._cadvisor_names = cadvisor_names
+    busy.decided = {("headroom", "applied"): 3}
     page = busy.get("/metrics").body
 
     done = subprocess.run([promtool(), "check", "metrics"], input=page, capture_output=True, check=False)
@@ -111,6 +113,19 @@ def test_state_and_freezer_are_told_per_container(busy: Rig) -> None:
     assert states['container="web",state="running"'] == "0"
     assert states['container="plain",state="running"'] == "1"
     assert samples(page, "cgwarden_container_frozen") == {'container="plain"': "0", 'container="web"': "1"}
+
+
+def test_faults_of_the_daemon_and_decisions_by_outcome_are_told(busy: Rig) -> None:
+    busy.health = Health(journal_writable=False, policy_errors=2)
+    busy.decided = {("headroom", "applied"): 3, ("headroom", "refused"): 1}
+    page = text(busy)
+
+    assert samples(page, "cgwarden_journal_writable") == {"": "0"}
+    assert samples(page, "cgwarden_policy_errors") == {"": "2"}
+    assert samples(page, "cgwarden_decisions_total") == {
+        'outcome="applied",policy="headroom"': "3",
+        'outcome="refused",policy="headroom"': "1",
+    }
 
 
 def test_what_the_daemon_did_and_cost_is_counted(busy: Rig) -> None:
