@@ -194,6 +194,8 @@ class Parts:
             reason=event.reason,
             after=event.detail or None,
         )
+        if event.container is None:
+            return
         if event.type == "container.remove":
             self.enforcer.forget(event.container)
         elif event.type == "container.oom":

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
         StillRunning,
         StopTimeout,
         SupervisorLost,
+        TooLittleMemory,
         UnknownContainer,
     )
     from launcher.launcher import Launcher
@@ -39,7 +40,8 @@ _MODULES = {
     "container": "Container LauncherEvent",
     "devices": "DEFAULT_DEVICE_RULES",
     "errors": "BadSpec CannotInvoke CommandNotFound ContainerFrozen LauncherError LaunchFailed MissingRoot "
-    "MountInTheWay NameTaken NotRunning StillRunning StopTimeout SupervisorLost UnknownContainer",
+    "MountInTheWay NameTaken NotRunning StillRunning StopTimeout SupervisorLost TooLittleMemory "
+    "UnknownContainer",
     "launcher": "Launcher",
     "logfile": "LogLine",
     "sessions": "ExecSession",
@@ -71,6 +73,7 @@ __all__ = [
     "StillRunning",
     "StopTimeout",
     "SupervisorLost",
+    "TooLittleMemory",
     "UnknownContainer",
     "parse_signal",
 ]

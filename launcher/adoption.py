@@ -5,15 +5,16 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import stat
 from dataclasses import replace
 from typing import Any, Final, NamedTuple
 
 from cgroupfs import CgroupError, CgroupGone
 from launcher import endings, records
 from launcher.container import Container
-from launcher.errors import BadSpec, MountInTheWay
+from launcher.errors import BadSpec, LauncherError
 from launcher.processes import is_alive
-from launcher.removal import remove_tree, try_remove_tree
+from launcher.removal import REMOVED, remove_tree, try_remove_tree
 from launcher.site import Site
 from launcher.spec import NAME, ContainerSpec
 
@@ -32,9 +33,9 @@ def find(site: Site) -> list[Found]:
     for name in sorted(os.listdir(site.containers_dir)):
         try:
             one = _look_at(site, name)
-        except MountInTheWay as e:
-            # One that cannot be removed keeps no daemon from its start; the next one tries again.
-            _LOG.warning("%s", e)
+        except (LauncherError, CgroupError, OSError) as e:
+            # One that cannot be read or removed keeps no daemon from its start; the next one tries again.
+            _LOG.warning("%r in %s could not be taken over: %s", name, site.containers_dir, e)
             continue
         if one is not None:
             found.append(one)
@@ -42,11 +43,22 @@ def find(site: Site) -> list[Found]:
 
 
 def _look_at(site: Site, name: str) -> Found | None:
-    if name.startswith(".removed-"):
+    if not _is_ours(site.state_of(name), name):
+        _LOG.warning("%r in %s is no container of ours; it is left alone", name, site.containers_dir)
+        return None
+    if name.startswith(REMOVED):
         remove_tree(site.state_of(name))
-    elif NAME.fullmatch(name) and os.path.isdir(site.state_of(name)):
-        return _classify(site, name)
-    return None
+        return None
+    return _classify(site, name)
+
+
+def _is_ours(directory: str, name: str) -> bool:
+    """A directory, no link to one, that a removal hid, or that holds a record or not yet anything of one."""
+    if not stat.S_ISDIR(os.lstat(directory).st_mode):
+        return False
+    if name.startswith(REMOVED):
+        return True
+    return NAME.fullmatch(name) is not None and records.may_hold(os.listdir(directory))
 
 
 def _classify(site: Site, name: str) -> Found | None:

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import signal
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from typing import Final
 
 from launcher import endings, launch, records
-from launcher.container import Container, LauncherEvent
-from launcher.errors import LauncherError
-from launcher.processes import is_alive
+from launcher.container import LauncherEvent
+from launcher.errors import LauncherError, StopTimeout
+from launcher.processes import held_process, is_alive, is_stopped, opened_process
 from launcher.registry import Entry, Registry
-from launcher.removal import remove_tree
+from launcher.removal import REMOVED, remove_tree
 from launcher.site import Site
 from launcher.spawner import Spawner
 from launcher.watcher import Watcher
+
+SUPERVISOR_SEC: Final = 2.0
 
 
 class Caretaker:
@@ -28,12 +33,13 @@ class Caretaker:
         self._spawner = spawner
         self._on_event = on_event
         self._watcher = Watcher()
+        spawner.on_restart = self._tell_of_restart
 
     def close(self) -> None:
         """Ends under way are completed; running containers are let go."""
         self._watcher.close()
 
-    def emit(self, kind: str, name: str, reason: str, detail: Mapping[str, object]) -> None:
+    def emit(self, kind: str, name: str | None, reason: str, detail: Mapping[str, object]) -> None:
         self._on_event(LauncherEvent(kind, name, reason, dict(detail)))
 
     def watch(self, entry: Entry) -> None:
@@ -61,19 +67,54 @@ class Caretaker:
     def _orphaned(self, entry: Entry) -> None:
         """One keeper for each lost supervisor; if that is lost too, we only watch for the end."""
         container = entry.container
-        entry.supervisor_pid = self.start_keeper(container) if container.supervised else None
         self._registry.replace(entry, replace(container, supervised=False))
-        self.emit(
-            "container.adopt", container.name, "its supervisor was lost; it runs on", {"state": "running"}
-        )
+        if container.supervised:
+            self.start_keeper(entry)
+        else:
+            self._tell_of_loss(entry, None)
         self.watch(entry)
 
-    def start_keeper(self, container: Container) -> int | None:
+    def start_keeper(self, entry: Entry) -> None:
         """Somebody to keep the output and to record the end of a container whose supervisor was killed."""
-        try:
-            return launch.start_keeper(self._site, self._spawner, container)
-        except (LauncherError, ProcessLookupError):
-            return None
+        keeper: int | None = None
+        with contextlib.suppress(LauncherError, ProcessLookupError):
+            keeper = launch.start_keeper(self._site, self._spawner, entry.container)
+        self._tell_of_loss(entry, keeper)
+
+    def _tell_of_loss(self, entry: Entry, keeper: int | None) -> None:
+        entry.supervisor_pid = keeper
+        kept = "another process keeps its output and end" if keeper else "its output is not kept any more"
+        reason = f"its supervisor was lost: the container runs on, {kept}; exec is not possible any more"
+        self.emit("supervisor.lost", entry.container.name, reason, {"keeper_pid": keeper})
+
+    def _tell_of_restart(self, pid: int) -> None:
+        reason = "the process that starts supervisors had ended and was replaced; no container was affected"
+        self.emit("spawner.restart", None, reason, {"pid": pid})
+
+    def wait_for_end(self, entry: Entry, timeout_sec: float) -> None:
+        """For a container whose processes are all gone: until its supervisor has put that on record."""
+        if entry.ended.wait(min(SUPERVISOR_SEC, timeout_sec)):
+            return
+        self._replace_stopped_supervisor(entry)
+        if not entry.ended.wait(timeout_sec):
+            raise StopTimeout(entry.container.name, timeout_sec)
+
+    def _replace_stopped_supervisor(self, entry: Entry) -> None:
+        """One that is stopped records nothing: we do, and kill it, which ends the container as ever."""
+        container = entry.container
+        init = records.read_record(self._site.state_of(container.name), records.INIT) or {}
+        pid: int | None = init.get("supervisor_pid")
+        if pid is None or container.pid is None or not is_stopped(pid):
+            return
+        why = f"its supervisor (process {pid}) was stopped and did not answer: output it had not read is lost"
+        with (
+            contextlib.suppress(ProcessLookupError),
+            held_process(pid, init.get("supervisor_start_ticks")) as supervisor,
+            opened_process(container.pid) as first,
+        ):
+            endings.record_for_supervisor(self._site, container, first, why)
+            self.emit("supervisor.lost", container.name, why, {"pid": pid})
+            signal.pidfd_send_signal(supervisor, signal.SIGKILL)
 
     def _finish(self, entry: Entry, pidfd: int | None) -> None:
         with entry.lock:
@@ -89,7 +130,7 @@ class Caretaker:
     def remove(self, entry: Entry, reason: str) -> None:
         """Out of sight in one step (a crash leaves a name that the next start sweeps), then in peace."""
         name = entry.container.name
-        hidden = f"{self._site.containers_dir}/.removed-{name[:40]}-{os.urandom(4).hex()}"
+        hidden = f"{self._site.containers_dir}/{REMOVED}{name[:40]}-{os.urandom(4).hex()}"
         try:
             entry.hide_logs(self._site.state_of(name), hidden)
         except FileNotFoundError:

@@ -91,9 +91,11 @@ class Container:
 
 @dataclass(frozen=True, slots=True)
 class LauncherEvent:
-    """`type` is container.create, .start, .exit, .oom, .remove or .adopt."""
+    """`type` is container.create, .start, .exit, .oom, .remove or .adopt, supervisor.lost, or
+    spawner.restart, which is about no container.
+    """
 
     type: str
-    container: str
+    container: str | None
     reason: str
     detail: dict[str, Any]

@@ -26,7 +26,7 @@ def finish(site: Site, container: Container, pidfd: int | None, reason: str) -> 
     record = records.read_record(state_dir, records.EXIT)
     recorded = record is not None
     if record is None:
-        record = _exit_unseen(container, pidfd) | {"reason": reason}
+        record = _read_unseen(container, pidfd) | {"reason": reason}
     if "oom_killed" not in record:
         record |= _last_numbers(container.cgroup)
         _write_exit(state_dir, record, recorded)
@@ -38,7 +38,14 @@ def finish(site: Site, container: Container, pidfd: int | None, reason: str) -> 
     return Ending(ended, record.get("reason") or _reason(record), detail)
 
 
-def _exit_unseen(container: Container, pidfd: int | None) -> dict[str, Any]:
+def record_for_supervisor(site: Site, container: Container, pidfd: int, why: str) -> None:
+    """The supervisor's part of the record, for one that cannot write it itself; the rest is `finish`'s."""
+    record = _read_unseen(container, pidfd)
+    known = "exit code unknown" if record["exit_code"] is None else _reason(record)
+    _write_exit(site.state_of(container.name), record | {"reason": f"{known}; {why}"}, recorded=False)
+
+
+def _read_unseen(container: Container, pidfd: int | None) -> dict[str, Any]:
     """No supervisor wrote it down; the kernel may still know."""
     if pidfd is not None and container.pid is not None:
         return exits.read_exit_record(pidfd, container.pid, container.start_ticks)

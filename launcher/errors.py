@@ -30,6 +30,17 @@ class BadSpec(LauncherError):
         self.why = why
 
 
+class TooLittleMemory(BadSpec):
+    """The first process was killed before it could become the program."""
+
+    def __init__(self, limit_bytes: int) -> None:
+        super().__init__(
+            "limits.memory_max_bytes",
+            f"{limit_bytes} is too little to start a program: it was killed for want of memory; "
+            "give at least 1 MiB",
+        )
+
+
 class MissingRoot(LauncherError):
     def __init__(self, path: str, why: str) -> None:
         super().__init__(f"root directory {path}: {why}")
@@ -87,8 +98,12 @@ class SupervisorLost(LauncherError):
 
 
 class StopTimeout(LauncherError):
+    """All its processes are gone, and the one beside them that records the end has not done so."""
+
     def __init__(self, name: str, timeout_sec: float) -> None:
-        super().__init__(f"container {name!r} did not end within {timeout_sec:g} s")
+        super().__init__(
+            f"container {name!r} was killed, but its supervisor has not answered for {timeout_sec:g} s"
+        )
         self.name = name
         self.timeout_sec = timeout_sec
 

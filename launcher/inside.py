@@ -7,13 +7,14 @@ from __future__ import annotations
 import os
 import signal
 import socket
-from typing import NoReturn
+from typing import Final, NoReturn
 
 from launcher import syscalls
 from launcher.channel import Message
 from launcher.operations import Operation, Scene
 from launcher.seal import STATUS_FD, Failure, Program, failure_of, place_descriptors, report, run_program
 
+JOIN_STEP: Final = "join the container"
 JOINED = (
     syscalls.CLONE_NEWNS
     | syscalls.CLONE_NEWPID
@@ -118,6 +119,6 @@ def _join(
         place_descriptors([*stdio, status.detach()])
         _run(program, gated=False)
     except OSError as e:
-        report(status, failure_of(e, "join the container"))
+        report(status, failure_of(e, JOIN_STEP))
     finally:
         os._exit(70)

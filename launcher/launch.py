@@ -18,7 +18,14 @@ from cgroupfs import Cgroup, CgroupGone, Written
 from launcher import channel, plan, records
 from launcher.container import Container
 from launcher.devices import device_rules
-from launcher.errors import CannotInvoke, CommandNotFound, LauncherError, LaunchFailed, NameTaken
+from launcher.errors import (
+    CannotInvoke,
+    CommandNotFound,
+    LauncherError,
+    LaunchFailed,
+    NameTaken,
+    TooLittleMemory,
+)
 from launcher.processes import held_process
 from launcher.removal import remove_tree, try_remove_tree
 from launcher.site import Site
@@ -58,7 +65,7 @@ def launch(
             _send_cgroups(answers, cgroup)
             if spec.limits:
                 record_limits(spec, written, "applied")
-            identity = _await_started(answers, spec.command[0])
+            identity = _await_program(answers, spec, cgroup)
         undo.pop_all()
     started = Container(
         spec=spec,
@@ -170,6 +177,23 @@ def _await_started(answers: socket.socket, command: str) -> dict[str, Any]:
         raise error_of(command, answer.body["error"])
     started: dict[str, Any] = answer.body["started"]
     return started
+
+
+def _await_program(answers: socket.socket, spec: ContainerSpec, cgroup: Cgroup) -> dict[str, Any]:
+    """A first process that was killed for want of memory could not say so; its cgroup can."""
+    try:
+        return _await_started(answers, spec.command[0])
+    except LaunchFailed:
+        limit = spec.limits.get("memory_max_bytes")
+        if isinstance(limit, int) and _read_oom_kills(cgroup):
+            raise TooLittleMemory(limit) from None
+        raise
+
+
+def _read_oom_kills(cgroup: Cgroup) -> int:
+    with contextlib.suppress(CgroupGone):
+        return cgroup.read_slow().oom_kills or 0
+    return 0
 
 
 def _kill_rest(cgroup: Cgroup) -> None:

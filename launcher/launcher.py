@@ -19,12 +19,12 @@ from launcher.errors import (
     LaunchFailed,
     NotRunning,
     StillRunning,
-    StopTimeout,
     SupervisorLost,
 )
+from launcher.inside import JOIN_STEP
 from launcher.launch import RecordLimits
 from launcher.logfile import LogLine
-from launcher.processes import held_process
+from launcher.processes import held_process, is_alive
 from launcher.registry import Entry, Registry
 from launcher.sessions import ExecSession
 from launcher.site import Masks, Site
@@ -33,6 +33,7 @@ from launcher.spec import ContainerSpec, parse_signal
 
 KILL_SEC: Final = 15.0
 CONNECT_SEC: Final = 10.0
+JOIN_SEC: Final = 1.0
 
 
 class Launcher:
@@ -74,7 +75,7 @@ class Launcher:
             )
             if found.container.state == "running":
                 if found.supervisor_pid is None:
-                    entry.supervisor_pid = self._caretaker.start_keeper(found.container)
+                    self._caretaker.start_keeper(entry)
                 self._caretaker.watch(entry)
         for name, reason in adoption.undo_leaks(self._site):
             self._caretaker.emit("container.remove", name, reason, {})
@@ -135,7 +136,7 @@ class Launcher:
             self._signal(entry, parse_signal(spec.stop_signal))
         if not entry.ended.wait(patience):
             self._kill_all(entry)
-            self._wait_for_end(entry, KILL_SEC)
+            self._caretaker.wait_for_end(entry, KILL_SEC)
         return True
 
     def kill(self, name: str, signal_number: int) -> None:
@@ -155,7 +156,7 @@ class Launcher:
             if not force:
                 raise StillRunning(name)
             self._kill_all(entry)
-            self._wait_for_end(entry, KILL_SEC)
+            self._caretaker.wait_for_end(entry, KILL_SEC)
         with entry.lock:
             self._caretaker.remove(entry, "asked for")
 
@@ -195,7 +196,17 @@ class Launcher:
             | {"command": list(command), "env": dict(container.spec.env) | dict(env or {})}
             | {key: value for key, value in (("workdir", workdir), ("user", user)) if value is not None}
         )
-        return self._exec(entry, wanted)
+        try:
+            return self._exec(entry, wanted)
+        except LaunchFailed as e:
+            if self._ends(entry, JOIN_SEC if e.step == JOIN_STEP else 0):
+                raise NotRunning(name, "exited") from None
+            raise
+
+    def _ends(self, entry: Entry, patience_sec: float) -> bool:
+        """Has it ended, or does it at this moment? What joins it fails before others see the end."""
+        container = entry.container
+        return entry.ended.wait(patience_sec) or not is_alive(container.pid, container.start_ticks)
 
     def _exec(self, entry: Entry, wanted: ContainerSpec) -> ExecSession:
         assert entry.container.cgroup is not None
@@ -263,7 +274,3 @@ class Launcher:
         if entry.container.cgroup is not None:
             with contextlib.suppress(CgroupGone):
                 entry.container.cgroup.kill()
-
-    def _wait_for_end(self, entry: Entry, timeout_sec: float) -> None:
-        if not entry.ended.wait(timeout_sec):
-            raise StopTimeout(entry.container.name, timeout_sec)

@@ -12,12 +12,15 @@ import errno
 import json
 import os
 import time
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
 SPEC: Final = "spec.json"
 INIT: Final = "init.json"
 EXIT: Final = "exit.json"
+_RECORDS: Final = frozenset({SPEC, INIT, EXIT})
+_PARTS: Final = frozenset({"upper", "work", "root", "log", "log.1", *(f".{name}.new" for name in _RECORDS)})
 
 
 def write_record(dir_fd: int, name: str, value: dict[str, Any], *, durable: bool = True) -> None:
@@ -51,10 +54,19 @@ def _write(dir_fd: int, name: str, flag: int, value: dict[str, Any], durable: bo
         os.close(fd)
 
 
+def may_hold(names: Sequence[str]) -> bool:
+    """Is a directory with these files a container's? One half made, or half removed, may lack all records."""
+    return not _RECORDS.isdisjoint(names) or _PARTS.issuperset(names)
+
+
 def read_record(directory: str, name: str) -> dict[str, Any] | None:
-    """None where there is none, or where a crash of the host left half of one."""
+    """None where there is none, or where a crash of the host left half of one.
+
+    Links are not followed, and nothing waits for a writer: the directory may hold what is not ours.
+    """
     try:
-        with open(f"{directory}/{name}", "rb") as file:
+        fd = os.open(f"{directory}/{name}", os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        with open(fd, "rb") as file:
             value = json.loads(file.read())
     except (FileNotFoundError, ValueError):
         return None
@@ -73,6 +85,12 @@ def read_start_ticks(pid: int) -> int | None:
     None where no such process is alive; a zombie is not.
     """
     return parse_start_ticks(_read_stat(pid))
+
+
+def read_process_state(pid: int) -> str | None:
+    """Field 3 of /proc/PID/stat, one letter; None where there is no such process."""
+    field = parse_stat_fields(_read_stat(pid))
+    return field[0].decode() if field else None
 
 
 def read_zombie_status(pid: int, start_ticks: int | None) -> int | None:

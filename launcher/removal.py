@@ -16,6 +16,8 @@ from typing import Final
 from launcher import syscalls
 from launcher.errors import MountInTheWay
 
+REMOVED: Final = ".removed-"
+"""How the name of a container's directory begins while it is being removed."""
 DEEPEST: Final = 64
 """Levels that are held open; a container can make its layer as deep as it likes."""
 _FLAGS: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC

@@ -15,7 +15,7 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,7 @@ class Spawner:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
+        self.on_restart: Callable[[int], None] = lambda _pid: None
         self._start()
 
     def _start(self) -> None:
@@ -47,23 +48,28 @@ class Spawner:
         ours, theirs = channel.channel_pair()
         try:
             with self._lock:
-                self._send(body, [theirs.fileno(), *fds])
+                replaced = self._send(body, [theirs.fileno(), *fds])
         except OSError as e:
             ours.close()
             raise LaunchFailed("reach the spawner", os.strerror(e.errno or errno.EIO)) from e
         finally:
             theirs.close()
+        if replaced:
+            self.on_restart(self.pid)
         return ours
 
-    def _send(self, body: dict[str, Any], fds: Sequence[int]) -> None:
+    def _send(self, body: dict[str, Any], fds: Sequence[int]) -> bool:
+        """True if another process had to be started for it."""
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):
             channel.send(self._socket, body, fds)
-        if self._has_ended():
-            # Somebody killed it: containers have their own supervisors and did not notice. Another gets the
-            # request; should a child of the first have taken it after all, it finds its channel closed.
-            self.close()
-            self._start()
-            channel.send(self._socket, body, fds)
+        if not self._has_ended():
+            return False
+        # Somebody killed it: containers have their own supervisors and did not notice. Another gets the
+        # request; should a child of the first have taken it after all, it finds its channel closed.
+        self.close()
+        self._start()
+        channel.send(self._socket, body, fds)
+        return True
 
     def _has_ended(self) -> bool:
         poller = select.poll()

@@ -13,6 +13,11 @@ from launcher.capabilities import parse_capability
 from launcher.errors import BadSpec
 
 NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]{0,62}")
+# The kernel's own files in a cgroup, those of controllers to come included: no cgroup can have their names.
+CONTROL_FILE = re.compile(
+    r"(cgroup|cpu|cpuacct|cpuset|memory|pids|blkio|io|irq|devices|freezer|net_cls|net_prio|perf_event"
+    r"|hugetlb|rdma|misc|dmem|debug)\..*|tasks|notify_on_release|release_agent"
+)
 HOSTNAME = re.compile(r"[a-zA-Z0-9]([a-zA-Z0-9.-]{0,62}[a-zA-Z0-9])?")
 USER = re.compile(r"[a-zA-Z0-9_][a-zA-Z0-9_.-]{0,31}(:[a-zA-Z0-9_][a-zA-Z0-9_.-]{0,31})?")
 CLASSES = ("guaranteed", "burstable", "besteffort")
@@ -94,6 +99,8 @@ def parse_name(value: object) -> str:
             "name",
             f"{shown!r} is not a name: 1 to 63 letters, digits, '_', '.', '-', the first a letter or digit",
         )
+    if CONTROL_FILE.fullmatch(value):
+        raise BadSpec("name", f"{value!r} could be one of the kernel's own files in a cgroup; choose another")
     return value
 
 
@@ -205,6 +212,8 @@ def _env(key: str, value: object) -> dict[str, str]:
 def _limits(key: str, value: object) -> dict[str, object]:
     if not isinstance(value, Mapping) or not all(isinstance(name, str) for name in value):
         raise BadSpec(key, "must be an object: field to value")
+    if value.get("memory_max_bytes") == 0:
+        raise BadSpec(f"{key}.memory_max_bytes", "0 is no limit for memory: leave it out, or say max")
     return {name: wish for name, wish in value.items() if wish is not None}
 
 

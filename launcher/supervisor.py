@@ -20,7 +20,7 @@ from launcher.logfile import LogWriter
 READ_BYTES: Final = 65536
 FLUSH_AFTER_MS: Final = 200
 STREAMS: Final = ("stdout", "stderr")
-JOIN_DIED: Final = {"kind": "failed", "step": "join the container", "errno": 0, "why": "the process died"}
+JOIN_DIED: Final = {"kind": "failed", "step": inside.JOIN_STEP, "errno": 0, "why": "the process died"}
 
 
 def wire_of(error: OSError, step: str) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from launcher import (
     LaunchFailed,
     MissingRoot,
     NameTaken,
+    TooLittleMemory,
 )
 from tests.launcher.conftest import Place
 
@@ -50,6 +51,8 @@ Run = Callable[..., Container]
         (["true"], {"rootfs": "/no/such/root"}, MissingRoot, "/no/such/root: no such file or directory"),
         (["true"], {"rootfs": "/etc/passwd"}, MissingRoot, "is not a directory"),
         (["true"], {"limits": {"memory_max_bytes": -1}}, BadLimit, "memory_max_bytes"),
+        (["true"], {"limits": {"memory_max_bytes": 1}}, TooLittleMemory, "1 is too little to start"),
+        (["true"], {"limits": {"memory_max_bytes": 4096}}, TooLittleMemory, "give at least 1 MiB"),
         (["true"], {"limits": {"cpu_max_cores": float("nan")}}, BadLimit, "cpu_max_cores"),
         (["true"], {"limits": {"no_such_limit": 1}}, BadLimit, "no_such_limit"),
     ],
@@ -196,6 +199,21 @@ def test_a_cgroup_that_somebody_else_populated_is_not_taken(
     stranger.kill()
     stranger.wait()
     place.hierarchies.remove(f"/{place.cgroup_parent}/t")
+
+
+def test_no_container_has_the_name_of_a_file_that_the_kernel_puts_into_a_cgroup(
+    run: Run, place: Place, launcher: Launcher
+) -> None:
+    place.hierarchies.create(f"/{place.cgroup_parent}/t").close()
+    files = {path.name for directory in place.cgroup_dirs("t") for path in directory.iterdir()}
+    place.hierarchies.remove(f"/{place.cgroup_parent}/t")
+    assert {"tasks", "cgroup.procs", "cgroup.freeze", "memory.limit_in_bytes", "cpu.shares"} <= files
+
+    for name in sorted(files | {"release_agent"}):
+        with pytest.raises(BadSpec, match=r"name: .* could be one of the kernel's own files"):
+            run("true", name=name)
+
+    assert [name for name in files if place.state_of(name).exists()] == []
 
 
 def test_a_dry_run_tells_every_step_and_makes_nothing(

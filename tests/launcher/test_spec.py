@@ -27,6 +27,9 @@ GOOD: dict[str, Any] = {"name": "web", "rootfs": "/srv/root", "command": ["sleep
         ("name", ".hidden"),
         ("name", "naïve"),
         ("name", 7),
+        ("name", "tasks"),
+        ("name", "cgroup.procs"),
+        ("name", "memory.some_file_to_come"),
         ("rootfs", "relative/root"),
         ("rootfs", ""),
         ("rootfs", "/a\0b"),
@@ -78,6 +81,16 @@ def test_a_wish_that_cannot_be_meant_is_refused_with_its_field(field: str, value
     assert refused.value.field == field
     assert "\n" not in str(refused.value)
     assert len(str(refused.value)) < 300
+
+
+@pytest.mark.parametrize("name", ["memory", "cpu-1", "tasks2", "my.memory.max", "memoryhog.1"])
+def test_names_that_resemble_kernel_files_are_taken(name: str) -> None:
+    assert parse_name(name) == name
+
+
+def test_zero_is_no_limit_for_memory() -> None:
+    with pytest.raises(BadSpec, match="memory_max_bytes: 0 is no limit for memory: leave it out, or say max"):
+        ContainerSpec.from_wire(GOOD | {"limits": {"memory_max_bytes": 0}})
 
 
 @pytest.mark.parametrize("field", ["rootfs", "command"])
