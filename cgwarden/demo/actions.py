@@ -12,6 +12,8 @@ import cgroupfs
 FREEZER = "freezer"
 APPLIED = "applied"
 COMMITTED = "committed"
+EXPIRED = "expired"
+RESTORED = "restored"
 _PAGE_BYTES = 4096
 _CORES_SLACK = 2e-5
 
@@ -107,10 +109,10 @@ def _is_under_way(decision: Mapping[str, Any]) -> bool:
 
 
 def read_actions(decisions: Iterable[Mapping[str, Any]], kernel: Eyes) -> Iterator[Action]:
-    """The applied policy decisions among `decisions`, each beside what the kernel says now."""
+    """What policies did, and what ended with their leases, each beside what the kernel says now."""
     for decision in decisions:
-        policy = (decision.get("policy") or {}).get("name")
-        if not policy or decision.get("outcome") != APPLIED or not decision.get("writes"):
+        policy = _acting_policy(decision)
+        if policy is None:
             continue
         container, field = decision["target"], decision["field"]
         yield Action(
@@ -120,11 +122,21 @@ def read_actions(decisions: Iterable[Mapping[str, Any]], kernel: Eyes) -> Iterat
             field=field,
             before=decision["before"],
             after=decision["wanted"],
-            read_back=_read_back(field, decision["wanted"], decision["writes"]),
+            read_back=_read_back(field, decision["wanted"], decision.get("writes") or ()),
             kernel=kernel.read(container, field),
             reason=decision.get("reason") or "",
             time=decision["at"],
         )
+
+
+def _acting_policy(decision: Mapping[str, Any]) -> str | None:
+    """Whose decision was carried out, or whose lease ended and gave back what was there before."""
+    if decision.get("outcome") == APPLIED and decision.get("writes"):
+        return (decision.get("policy") or {}).get("name")
+    if decision.get("outcome") == EXPIRED and decision.get("result") == RESTORED:
+        kind, _, name = str(decision.get("owner")).partition(":")
+        return name if kind == "policy" else None
+    return None
 
 
 def _read_back(field: str, wanted: object, writes: Sequence[Mapping[str, Any]]) -> object:

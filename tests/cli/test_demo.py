@@ -86,6 +86,30 @@ def test_only_what_a_policy_wrote_is_an_action(more: dict[str, object]) -> None:
     assert list(read_actions([record | more], Eyes(120 * MIB))) == []
 
 
+def test_the_end_of_a_policys_freeze_is_an_action_too() -> None:
+    thawed = {
+        "id": "d-000002",
+        "seq": 2,
+        "at": "2026-01-31T08:00:04.000Z",
+        "policy": None,
+        "owner": "policy:freeze-before-oom",
+        "outcome": "expired",
+        "result": "restored",
+        "target": "leaker",
+        "field": "freezer",
+        "before": "frozen",
+        "wanted": "thawed",
+        "reason": "the lease of policy:freeze-before-oom ended",
+    }
+
+    (action,) = read_actions([thawed], Eyes("thawed"))
+
+    assert (action.policy, action.confirmed) == ("freeze-before-oom", True)
+    assert "freezer frozen -> thawed" in action_line(action)
+    assert list(read_actions([thawed | {"owner": "operator"}], Eyes("thawed"))) == []
+    assert list(read_actions([thawed | {"result": "drift"}], Eyes("frozen"))) == []
+
+
 def test_a_decision_under_way_and_those_after_it_are_asked_for_again() -> None:
     policy = {"name": "memory-headroom"}
     decisions = [
