@@ -40,7 +40,10 @@ class Hierarchies:
         self._unmounted = unmounted
         self._readers = choose_readers(places)
         self._mounts = sorted({place.mounted_at for place in places.values()})
-        self._cpuset = places["cpuset"].mounted_at if "cpuset" in places else None
+        # A new group of an older hierarchy has no CPUs; in the unified tree it uses its parent's.
+        cpuset, unified = places.get("cpuset"), places.get("unified")
+        self._seeded = cpuset.mounted_at if cpuset is not None and cpuset.kind == "v1" else None
+        self._unified = None if unified is None else unified.mounted_at
         # Two fds per container: identity and freezing ask these often; the others are opened when needed.
         self._kept = {places[name].mounted_at for name in ("memory", "unified") if name in places}
 
@@ -77,7 +80,10 @@ class Hierarchies:
         return Cgroup("/" + "/".join(names), dirs, self._readers, self.host)
 
     def create(self, path: str) -> Cgroup:
-        """Make `path` in every hierarchy, parents too, and hold it; undo what was made if one part fails."""
+        """Make `path` in every hierarchy, parents too, and hold it; undo what was made if one part fails.
+
+        In the unified tree its parents hand controllers down: `Refused` where one of them holds processes.
+        """
         names = tree.split_path(path)
         for attempt in range(1, CREATE_TRIES + 1):
             try:
@@ -93,7 +99,13 @@ class Hierarchies:
         try:
             for mounted_at in self._mounts:
                 new = made.setdefault(mounted_at, [])
-                tree.make_directory(mounted_at, names, new, seed=mounted_at == self._cpuset)
+                tree.make_directory(
+                    mounted_at,
+                    names,
+                    new,
+                    seed=mounted_at == self._seeded,
+                    hand_down=mounted_at == self._unified,
+                )
         except (CgroupError, OSError):
             for mounted_at, new in made.items():
                 tree.unmake(mounted_at, new)

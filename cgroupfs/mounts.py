@@ -90,8 +90,8 @@ def find_places(mounts: Iterable[Mount], read_offered: Callable[[str], str | Non
     ``cgroup.controllers`` of the unified tree mounted at a path.
     """
     places: dict[str, Place] = {}
-    # The mount of a whole hierarchy before a bind mount of a part of it.
-    ordered = sorted(mounts, key=lambda mount: mount.root != "/")
+    # The mount of a whole hierarchy, then a bind mount of a part, then one from outside our cgroup namespace.
+    ordered = sorted(mounts, key=lambda mount: (mount.root != "/", mount.root.startswith("/..")))
     for mount in ordered:
         for controller in sorted(mount.controllers):
             places.setdefault(controller, Place(controller, "v1", mount.mounted_at))

@@ -63,15 +63,11 @@ def choose_readers(places: Mapping[str, Place]) -> Readers:
         raise NoCgroups(
             "no cgroup file system is mounted; mount one below /sys/fs/cgroup, or use an init that does"
         )
-    if not any(place.kind == "v1" for place in places.values()):
-        raise NoCgroups(
-            "all controllers of this host are in the unified cgroup tree (v2), which is not driven yet;"
-            " boot with systemd.unified_cgroup_hierarchy=0"
-        )
-    missing = [name for name in NEEDED if name not in places or places[name].kind != "v1"]
+    missing = [name for name in NEEDED if name not in places]
     if missing:
         raise NoCgroups(
-            f"the cgroup controllers {', '.join(missing)} are not mounted; mount them with -t cgroup"
+            f"the cgroup controllers {', '.join(missing)} are neither in the unified tree nor mounted; have"
+            " the parent group hand them down (cgroup.subtree_control), or mount them with -t cgroup"
         )
     return Readers(
         cpu=CpuV1(unified="unified" in places),

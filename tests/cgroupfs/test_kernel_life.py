@@ -177,7 +177,8 @@ def test_killing_ends_every_process_frozen_or_not(
     hierarchies: Hierarchies, real: Cgroup, start: Start, freezer: str | None
 ) -> None:
     child = hierarchies.create(f"{real.path}/child")
-    processes = [start(real), start(real), start(child)]
+    deeper = hierarchies.create(f"{real.path}/other/deeper")
+    processes = [start(deeper), start(deeper), start(child)]
     if freezer in ("unified", "both"):
         real.freeze()
     if freezer in ("v1", "both"):

@@ -82,9 +82,16 @@ def test_a_host_without_proc_gets_one_line_too(tmp_path: Path) -> None:
         Hierarchies.read(str(tmp_path))
 
 
-def test_a_v2_only_host_gets_one_line_that_says_what_to_do(tmp_path: Path) -> None:
-    with pytest.raises(NoCgroups, match=r"unified cgroup tree.*boot with") as caught:
-        Hierarchies.read(str(host(tmp_path, UNIFIED, "cpu memory pids io")))
+def test_a_host_whose_controllers_are_all_in_the_unified_tree_is_taken(tmp_path: Path) -> None:
+    found = Hierarchies.read(str(host(tmp_path, UNIFIED, "cpu memory pids io")))
+
+    assert {place.kind for place in found.places.values()} == {"v2"}
+    assert {"cpu", "memory", "pids", "blkio", "unified"} == set(found.places)
+
+
+def test_what_the_parent_does_not_hand_down_is_named(tmp_path: Path) -> None:
+    with pytest.raises(NoCgroups, match=r"cpu, memory are neither.*cgroup.subtree_control") as caught:
+        Hierarchies.read(str(host(tmp_path, UNIFIED, "pids io")))
 
     assert "\n" not in str(caught.value)
 
@@ -92,7 +99,7 @@ def test_a_v2_only_host_gets_one_line_that_says_what_to_do(tmp_path: Path) -> No
 def test_a_missing_controller_is_named(tmp_path: Path) -> None:
     mountinfo = "".join(V1.format(name) for name in NEEDED if name != "pids") + UNIFIED
 
-    with pytest.raises(NoCgroups, match="pids are not mounted"):
+    with pytest.raises(NoCgroups, match="pids are neither in the unified tree nor mounted"):
         Hierarchies.read(str(host(tmp_path, mountinfo)))
 
 
