@@ -28,6 +28,7 @@ from cgroupfs.memory import MemoryStat
 from cgroupfs.net import InterfaceCounters, NetNamespace, read_net
 from cgroupfs.numa import NumaBytes
 from cgroupfs.pids import PidsStat
+from cgroupfs.placement import Placement, place, settle
 from cgroupfs.pressure import PressureStat, Psi, read_host_pressure
 from cgroupfs.values import UNLIMITED, Limit, Unlimited
 from cgroupfs.writes import Write, Written
@@ -62,6 +63,7 @@ __all__ = [
     "NumaBytes",
     "ParseError",
     "PidsStat",
+    "Placement",
     "PressureStat",
     "Psi",
     "Refused",
@@ -69,6 +71,8 @@ __all__ = [
     "Unlimited",
     "Write",
     "Written",
+    "place",
     "read_host_pressure",
     "read_net",
+    "settle",
 ]

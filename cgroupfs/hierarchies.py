@@ -14,6 +14,7 @@ from cgroupfs.errors import CgroupError, CgroupGone, NoCgroups
 from cgroupfs.files import ControlDir
 from cgroupfs.host import Host
 from cgroupfs.mounts import Place, find_places, parse_mountinfo, parse_proc_cgroups
+from cgroupfs.namespace import localise, parse_proc_cgroup
 from cgroupfs.readers import Readers, choose_readers
 
 CREATE_TRIES = 5  # a parent that is removed as empty while we make a child in it
@@ -34,8 +35,12 @@ class HierarchyReport:
 class Hierarchies:
     """Every mounted hierarchy, and the classes that serve them."""
 
-    def __init__(self, places: Mapping[str, Place], host: Host, unmounted: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self, places: Mapping[str, Place], host: Host, unmounted: tuple[str, ...] = (), base: str = "/"
+    ) -> None:
+        """`base`: the group above which controllers are never enabled, since others see to that."""
         self.places = dict(places)
+        self.base = tuple(name for name in base.split("/") if name)
         self.host = host
         self._unmounted = unmounted
         self._readers = choose_readers(places)
@@ -55,11 +60,17 @@ class Hierarchies:
             mounts = parse_mountinfo((base / "proc/self/mountinfo").read_text())
         except FileNotFoundError as e:
             raise NoCgroups("cannot read /proc/self/mountinfo; mount /proc") from e
+        own = _read_own(base)
         mounts = tuple(
-            mount._replace(mounted_at=str(base / mount.mounted_at.lstrip("/"))) for mount in mounts
+            localise(mount._replace(mounted_at=str(base / mount.mounted_at.lstrip("/"))), own)
+            for mount in mounts
         )
         places = find_places(mounts, _read_offered)
         return cls(places, Host(root), _read_unmounted(base, places))
+
+    def within(self, base: str) -> Hierarchies:
+        """The same, but nothing is changed above the group `base`."""
+        return Hierarchies(self.places, self.host, self._unmounted, base)
 
     @property
     def readers(self) -> Readers:
@@ -104,7 +115,7 @@ class Hierarchies:
                     names,
                     new,
                     seed=mounted_at == self._seeded,
-                    hand_down=mounted_at == self._unified,
+                    hand_down_from=len(self.base) if mounted_at == self._unified else None,
                 )
         except (CgroupError, OSError):
             for mounted_at, new in made.items():
@@ -157,6 +168,14 @@ def _read_offered(mounted_at: str) -> str | None:
     with contextlib.suppress(CgroupGone), contextlib.closing(ControlDir.open(mounted_at)) as directory:
         return directory.read("cgroup.controllers")
     return None
+
+
+def _read_own(base: Path) -> dict[str, str]:
+    """The groups that this process is in; none on a fake tree that does not tell."""
+    try:
+        return parse_proc_cgroup((base / "proc/self/cgroup").read_text())
+    except FileNotFoundError:
+        return {}
 
 
 def _read_unmounted(base: Path, places: Mapping[str, Place]) -> tuple[str, ...]:

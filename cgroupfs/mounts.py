@@ -34,11 +34,12 @@ class KnownController(NamedTuple):
 
 
 class Place(NamedTuple):
-    """Where one controller is served."""
+    """Where one controller is served; `root` is the group that stands at `mounted_at`."""
 
     controller: str
     kind: str
     mounted_at: str
+    root: str = "/"
 
 
 def parse_mountinfo(text: str) -> tuple[Mount, ...]:
@@ -94,11 +95,11 @@ def find_places(mounts: Iterable[Mount], read_offered: Callable[[str], str | Non
     ordered = sorted(mounts, key=lambda mount: (mount.root != "/", mount.root.startswith("/..")))
     for mount in ordered:
         for controller in sorted(mount.controllers):
-            places.setdefault(controller, Place(controller, "v1", mount.mounted_at))
+            places.setdefault(controller, Place(controller, "v1", mount.mounted_at, mount.root))
     for mount in ordered:
         if mount.kind == "v2" and "unified" not in places:
-            places["unified"] = Place("unified", "v2", mount.mounted_at)
+            places["unified"] = Place("unified", "v2", mount.mounted_at, mount.root)
             for controller in (read_offered(mount.mounted_at) or "").split():
                 name = "blkio" if controller == "io" else controller
-                places.setdefault(name, Place(name, "v2", mount.mounted_at))
+                places.setdefault(name, Place(name, "v2", mount.mounted_at, mount.root))
     return places

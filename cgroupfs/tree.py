@@ -45,11 +45,12 @@ def make_directory(
     made: list[tuple[str, ...]],
     *,
     seed: bool = False,
-    hand_down: bool = False,
+    hand_down_from: int | None = None,
 ) -> None:
     """``mkdir -p`` in one hierarchy; `made` gets what was new, outermost first.
 
-    `seed`: give new cpusets what their parents have. `hand_down`: enable controllers in all but the last.
+    `seed`: give new cpusets what their parents have. `hand_down_from`: enable controllers in all directories
+    but the last, from this depth on.
     """
     with contextlib.ExitStack() as opened:
         parent = ControlDir.open(mounted_at)
@@ -59,7 +60,7 @@ def make_directory(
                 made.append(names[:depth])
             child = parent.open_child(name)
             opened.callback(child.close)
-            if hand_down:
+            if hand_down_from is not None and depth > hand_down_from:
                 subtree.enable(parent)
             if seed:
                 seed_cpuset(child, parent)
