@@ -9,16 +9,34 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
-from cgroupfs.errors import NotOffered, ParseError
+from cgroupfs.errors import ParseError
 from cgroupfs.host import Host
-from cgroupfs.io_limits import THROTTLE_FILES, IoLimit, check_io_max, plan_io_max
+from cgroupfs.io_limits import (
+    THROTTLE_FILES,
+    IoLimit,
+    IoLimits,
+    check_io_max,
+    parse_io_max,
+    parse_throttle,
+    plan_io_max,
+    plan_throttles,
+)
+from cgroupfs.io_settings import (
+    BFQ_V1,
+    BFQ_V2,
+    COST,
+    WeightKind,
+    Weights,
+    parse_latency,
+    parse_nested,
+    parse_weights,
+    plan_latency,
+    plan_weight,
+)
 from cgroupfs.statistic import Dirs, Source
-from cgroupfs.values import parse_int
-from cgroupfs.wishes import Wanted, check_whole, is_lifted
+from cgroupfs.values import NSEC_PER_USEC, parse_int
+from cgroupfs.wishes import Wanted, check_offered
 from cgroupfs.writes import Write
-
-WEIGHTS: Final = (1, 1000)
-DEFAULT_WEIGHT: Final = 100
 
 
 class DeviceIo(NamedTuple):
@@ -98,41 +116,45 @@ def _pick_operations(fields: Mapping[bytes, bytes]) -> tuple[int, int, int | Non
 
 
 def parse_io_stat(raw: bytes) -> IoStat:
-    """v2 ``io.stat``: ``major:minor key=number ...`` a line, a device that did nothing having no keys."""
+    """v2 ``io.stat``: ``major:minor key=number ...`` a line, a device that did nothing having no keys.
+
+    Latency targets and the cost model add keys of other forms (``depth=max``, ``cost.vrate=100.00``).
+    """
     devices = []
     for line in raw.splitlines():
         try:
             device, *pairs = line.split()
-            field = {key: int(number) for key, _, number in (pair.partition(b"=") for pair in pairs)}
-            read, write, reads, writes = (
-                field.get(key, 0) for key in (b"rbytes", b"wbytes", b"rios", b"wios")
-            )
-            if field:
-                name = device.decode("ascii")
-                devices.append(DeviceIo(name, read, write, reads, writes, field.get(b"dbytes")))
-        except ValueError as e:
+            field = dict([pair.partition(b"=")[::2] for pair in pairs])
+            if not all(field.values()):
+                raise ParseError("io.stat", repr(line[:80]))
+            name = device.decode("ascii")
+            if b"rbytes" in field:
+                read, write, reads, writes = (
+                    int(field[key]) for key in (b"rbytes", b"wbytes", b"rios", b"wios")
+                )
+                discard = field.get(b"dbytes")
+                devices.append(
+                    DeviceIo(name, read, write, reads, writes, None if discard is None else int(discard))
+                )
+        except (KeyError, ValueError) as e:
             raise ParseError("io.stat", repr(line[:80])) from e
     return IoStat(tuple(devices))
 
 
-def parse_throttle(text: str, what: str) -> dict[str, int]:
-    """v1 ``blkio.throttle.*_device``: one ``major:minor number`` a line."""
-    limits = {}
-    for line in text.splitlines():
-        device, _, number = line.partition(" ")
-        limits[device] = parse_int(number, what)
-    return limits
+class IoDetails(NamedTuple):
+    """What is looked at now and then; None: this kernel does not tell."""
 
-
-def parse_weight(text: str, what: str) -> int:
-    """``blkio.bfq.weight``: a number, which newer kernels precede with ``default``."""
-    return parse_int(text.strip().removeprefix("default "), what)
+    wait_usec: Mapping[str, int] | None = None  # device -> time that requests waited in the scheduler
+    bfq_weight_by_device: Mapping[str, int] | None = None
+    weight_by_device: Mapping[str, int] | None = None
 
 
 class BlkioV1:
     """The blkio hierarchy."""
 
-    limit_files = ("blkio.bfq.weight", *THROTTLE_FILES.values())
+    limit_files: tuple[str, ...] = ("blkio.bfq.weight", *THROTTLE_FILES.values())
+    # BFQ's needs a debug build; the other is CFQ's, which kernels up to 4.20 have.
+    wait_files: tuple[str, ...] = ("blkio.bfq.io_wait_time_recursive", "blkio.io_wait_time_recursive")
 
     def __init__(self) -> None:
         files = ("blkio.throttle.io_service_bytes_recursive", "blkio.throttle.io_serviced_recursive")
@@ -150,17 +172,15 @@ class BlkioV1:
             devices.append(DeviceIo(device, read, write, reads, writes, discard))
         return IoStat(tuple(devices))
 
-    def read_weight(self, dirs: Dirs) -> int | None:
-        text = dirs["blkio"].read("blkio.bfq.weight") if "blkio" in dirs else None
-        return None if text is None else parse_weight(text, "blkio.bfq.weight")
+    def read_limits(self, dirs: Dirs) -> IoLimits:
+        weights = _read_weights(dirs, BFQ_V1)
+        return IoLimits(bfq_weight=weights and weights.default, io_max=self._read_throttles(dirs))
 
-    def read_io_max(self, dirs: Dirs) -> dict[str, IoLimit] | None:
+    def _read_throttles(self, dirs: Dirs) -> dict[str, IoLimit] | None:
         """Throttled devices alone; None if throttles are not offered."""
-        if "blkio" not in dirs:
-            return None
         limits: dict[str, dict[str, int]] = {}
         for field, file in THROTTLE_FILES.items():
-            text = dirs["blkio"].read(file)
+            text = _read(dirs, file)
             if text is None:
                 return None
             for device, number in parse_throttle(text, file).items():
@@ -168,38 +188,97 @@ class BlkioV1:
         return {device: IoLimit(**fields) for device, fields in sorted(limits.items())}
 
     def plan_limits(self, dirs: Dirs, wanted: Wanted, host: Host) -> list[Write]:
-        """Writes for ``blkio_weight`` and ``io_max`` in `wanted`; BadLimit, NotOffered."""
-        writes = []
-        if "blkio_weight" in wanted:
-            writes += self._plan_weight(dirs, wanted["blkio_weight"])
-        if "io_max" in wanted:
-            wish = check_io_max(wanted["io_max"], host)
-            now = self.read_io_max(dirs)
-            if now is None:
-                raise NotOffered(_path(dirs), "blkio.throttle.read_bps_device")
-            writes += plan_io_max(now, wish)
-        return writes
+        """Writes for ``blkio_weight`` and ``io_*`` in `wanted`; BadLimit, NotOffered."""
+        return _plan(self.read_limits(dirs), dirs, wanted, host, v1=True)
 
-    def _plan_weight(self, dirs: Dirs, value: object) -> list[Write]:
-        weight = DEFAULT_WEIGHT if is_lifted(value) else check_whole("blkio_weight", value, *WEIGHTS)
-        now = self.read_weight(dirs)
-        if now is None:
-            raise NotOffered(_path(dirs), "blkio.bfq.weight")
-        return [] if weight == now else [Write("blkio", "blkio.bfq.weight", str(weight))]
+    def read_details(self, dirs: Dirs) -> IoDetails:
+        texts = (_read(dirs, file) for file in self.wait_files)
+        waited = next((text for text in texts if text is not None), None)
+        weights = _read_weights(dirs, BFQ_V1)
+        return IoDetails(None if waited is None else parse_wait(waited), weights and weights.by_device, None)
 
 
 class BlkioV2:
     """The io controller of the unified tree."""
 
-    limit_files = ("io.bfq.weight", "io.max")
+    limit_files: tuple[str, ...] = ("io.bfq.weight", "io.max", "io.weight", "io.latency")
+    wait_files: tuple[str, ...] = ()
 
     def __init__(self) -> None:
-        self.sources = (Source("blkio", "io.stat", parse_io_stat),)
+        self.sources: tuple[Source, ...] = (Source("blkio", "io.stat", parse_io_stat),)
 
     def build(self, values: Sequence[Any]) -> IoStat | None:
         stat: IoStat | None = values[0]
         return stat
 
+    def read_limits(self, dirs: Dirs) -> IoLimits:
+        bfq, cost = _read_weights(dirs, BFQ_V2), _read_weights(dirs, COST)
+        throttles, latency = _read(dirs, "io.max"), _read(dirs, "io.latency")
+        return IoLimits(
+            bfq_weight=bfq and bfq.default,
+            io_max=None if throttles is None else parse_io_max(throttles),
+            weight=cost and cost.default,
+            latency_usec=None if latency is None else parse_latency(latency),
+        )
 
-def _path(dirs: Dirs) -> str:
-    return dirs["blkio"].path if "blkio" in dirs else "blkio"
+    def plan_limits(self, dirs: Dirs, wanted: Wanted, host: Host) -> list[Write]:
+        """Writes for ``blkio_weight`` and ``io_*`` in `wanted`; BadLimit, NotOffered."""
+        return _plan(self.read_limits(dirs), dirs, wanted, host, v1=False)
+
+    def read_details(self, dirs: Dirs) -> IoDetails:
+        bfq, cost = _read_weights(dirs, BFQ_V2), _read_weights(dirs, COST)
+        stat = _read(dirs, "io.stat")
+        return IoDetails(
+            None if stat is None else parse_cost_wait(stat), bfq and bfq.by_device, cost and cost.by_device
+        )
+
+
+def parse_wait(text: str) -> dict[str, int]:
+    """v1 ``*.io_wait_time_recursive``: nanoseconds a device, of which the ``Total`` line counts."""
+    waited = {}
+    for line in text.splitlines():
+        words = line.split()
+        if len(words) == 3 and words[1] == "Total":
+            waited[words[0]] = parse_int(words[2], "io_wait_time") // NSEC_PER_USEC
+        elif not 2 <= len(words) <= 3:
+            raise ParseError("io_wait_time", line)
+    return waited
+
+
+def parse_cost_wait(text: str) -> dict[str, int] | None:
+    """v2 ``io.stat`` with the cost model's own statistics: ``cost.wait`` in microseconds; None without."""
+    devices = parse_nested(text, "io.stat")
+    waited = {
+        device: parse_int(fields["cost.wait"], "io.stat")
+        for device, fields in devices.items()
+        if "cost.wait" in fields
+    }
+    return waited or None
+
+
+def _plan(now: IoLimits, dirs: Dirs, wanted: Wanted, host: Host, *, v1: bool) -> list[Write]:
+    wish = check_io_max(wanted["io_max"], host) if "io_max" in wanted else {}
+    bfq = BFQ_V1 if v1 else BFQ_V2
+    offered = {
+        "blkio_weight": (bfq.file, now.bfq_weight is not None),
+        "io_max": (THROTTLE_FILES["read_bytes_per_sec"] if v1 else "io.max", now.io_max is not None),
+        "io_weight": (COST.file, now.weight is not None),
+        "io_latency_usec": ("io.latency", now.latency_usec is not None),
+    }
+    check_offered(dirs, "blkio", wanted, offered)
+    writes: list[Write] = []
+    for kind, weight in ((bfq, now.bfq_weight), (COST, now.weight)):
+        if kind.field in wanted and weight is not None:
+            writes += plan_weight(weight, wanted[kind.field], kind)
+    if now.latency_usec is not None and "io_latency_usec" in wanted:
+        writes += plan_latency(now.latency_usec, wanted["io_latency_usec"], host)
+    return writes + (plan_throttles if v1 else plan_io_max)(now.io_max or {}, wish)
+
+
+def _read(dirs: Dirs, file: str) -> str | None:
+    return dirs["blkio"].read(file) if "blkio" in dirs else None
+
+
+def _read_weights(dirs: Dirs, kind: WeightKind) -> Weights | None:
+    text = _read(dirs, kind.file)
+    return None if text is None else parse_weights(text, kind.file)

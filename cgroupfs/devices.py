@@ -55,7 +55,7 @@ def _parse_number(text: str) -> int | None:
 class DevicesV1:
     """The devices hierarchy."""
 
-    limit_files = (LIST,)
+    files: tuple[str, ...] = (LIST, ALLOW, DENY)
 
     def read_rules(self, dirs: Dirs) -> tuple[DeviceRule, ...] | None:
         text = dirs["devices"].read(LIST) if "devices" in dirs else None
@@ -75,7 +75,7 @@ class DevicesV1:
 class DevicesV2:
     """The unified tree has device programs in place of files; they are not read here."""
 
-    limit_files = ()
+    files: tuple[str, ...] = ()
 
     def read_rules(self, dirs: Dirs) -> tuple[DeviceRule, ...] | None:
         return None

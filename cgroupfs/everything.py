@@ -10,7 +10,8 @@ from cgroupfs.cpu import CpuStat
 from cgroupfs.errors import CgroupGone
 from cgroupfs.limits import to_wire
 from cgroupfs.memory import MemoryStat
-from cgroupfs.net import InterfaceCounters, read_marks, read_namespace, read_net
+from cgroupfs.net import InterfaceCounters, read_namespace, read_net
+from cgroupfs.net_marks import read_marks
 from cgroupfs.pids import PidsStat
 from cgroupfs.statistic import read_statistic
 

@@ -9,18 +9,24 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cgroupfs import ParseError
-from cgroupfs.blkio import parse_io_stat, parse_operations, parse_throttle, parse_weight
+from cgroupfs.blkio import parse_cost_wait, parse_io_stat, parse_operations, parse_wait
 from cgroupfs.cpu import (
     make_cpu_stat_parser,
     make_usage_parser,
     make_v1_bandwidth_parser,
     parse_cpu_max,
+    parse_percpu,
 )
 from cgroupfs.devices import parse_devices_list
 from cgroupfs.freezer import parse_events, parse_v1_state
-from cgroupfs.memory import make_v1_stat_parser, make_v2_stat_parser, parse_oom_control
+from cgroupfs.io_limits import parse_io_max, parse_throttle
+from cgroupfs.io_settings import parse_latency, parse_nested, parse_weights
+from cgroupfs.memory import make_v1_stat_parser, make_v2_stat_parser
+from cgroupfs.memory_events import parse_memory_events, parse_oom_control
+from cgroupfs.misc import parse_limits, parse_rdma
 from cgroupfs.mounts import parse_mountinfo, parse_proc_cgroups
-from cgroupfs.net import parse_ifpriomap, parse_net_dev
+from cgroupfs.net import parse_net_dev
+from cgroupfs.net_marks import parse_ifpriomap
 from cgroupfs.numa import parse_numa_stat
 from cgroupfs.pressure import parse_pressure
 from cgroupfs.statistic import parse_number
@@ -45,7 +51,16 @@ TEXT_PARSERS: dict[str, Callable[[str], object]] = {
     "list": lambda text: parse_list(text, "x"),
     "cpu.max": parse_cpu_max,
     "throttle": lambda text: parse_throttle(text, "x"),
-    "weight": lambda text: parse_weight(text, "x"),
+    "weight": lambda text: parse_weights(text, "x"),
+    "io.max": parse_io_max,
+    "io.latency": parse_latency,
+    "io.cost.qos": lambda text: parse_nested(text, "io.cost.qos"),
+    "io_wait_time": parse_wait,
+    "cost.wait": parse_cost_wait,
+    "misc.max": lambda text: parse_limits(text, "misc.max"),
+    "rdma.max": lambda text: parse_rdma(text, "rdma.max"),
+    "memory.events": lambda text: parse_memory_events(text, None),
+    "usage_percpu": parse_percpu,
     "devices.list": parse_devices_list,
     "cgroup.events": parse_events,
     "freezer.state": parse_v1_state,
