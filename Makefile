@@ -3,6 +3,7 @@
 #   make demo [FOR=30s] [REPORT=FILE]   real containers, policies at work, the dashboard
 #   make test                           all tests, kernel and browser included (root)
 #   make check                          format, lint, types, layers, chart
+#   make fuzz [FUZZ=30]                every parser of kernel files on anything at all, 30 s each
 #   make bench                          figures of this machine beside their floors
 #   make setup | ui | clean
 
@@ -11,9 +12,10 @@ VENV := .venv/bin
 # Programs that the tests call: those of the environment, and those taken out of packages.
 TOOLS := $(CURDIR)/$(VENV):$(CURDIR)/.cache/bin
 TESTS ?=
+FUZZ ?= 30
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check bench ui clean
+.PHONY: help setup demo test check fuzz bench ui clean
 
 help:
 	@sed -n '3,/^$$/s/^# \{0,3\}//p' Makefile
@@ -32,6 +34,10 @@ test:
 check:
 	@$(PYTHON) -m tools.prepare check
 	@PATH="$(TOOLS):$$PATH" $(VENV)/python -m tools.check
+
+fuzz:
+	@$(PYTHON) -m tools.prepare fuzz
+	@$(VENV)/python -m tests.fuzz --seconds "$(FUZZ)"
 
 bench:
 	@$(PYTHON) -m tools.prepare bench

@@ -40,6 +40,7 @@ _TEST: Final = (
     Step("Test packages", (), binaries.install_test_packages, lambda: not binaries.missing_test_packages()),
     Step("promtool", (), binaries.fetch_promtool, binaries.has_promtool),
 )
+_FUZZ: Final = (Step("Fuzzer", ("requirements/fuzz.txt",), python.install_fuzzer, python.has_fuzzer),)
 _BENCH: Final = (
     Step(
         "Bench packages", (), binaries.install_bench_packages, lambda: not binaries.missing_bench_packages()
@@ -59,5 +60,6 @@ def _steps(goal: str) -> tuple[Step, ...]:
         "run": _RUN,
         "check": _RUN + _CHECK,
         "test": _RUN + _CHECK + _TEST,
+        "fuzz": _RUN + _FUZZ,
         "bench": _RUN + _BENCH,
     }[goal]
