@@ -77,8 +77,8 @@ def test_under_systemd_without_delegation_there_is_advice() -> None:
 
 def host(root: Path, own: str, *, systemd: bool, type_: str | None) -> Hierarchies:
     top = root / "sys/fs/cgroup"
-    for directory in ("proc/self", "sys/fs/cgroup", *(["run/systemd/system"] if systemd else [])):
-        (root / directory).mkdir(parents=True, exist_ok=True)
+    for name in ("proc/self", "sys/fs/cgroup", *(["run/systemd/system"] if systemd else [])):
+        (root / name).mkdir(parents=True, exist_ok=True)
     (root / "proc/self/mountinfo").write_text(MOUNTINFO)
     (root / "proc/self/cgroup").write_text(f"0::{own}\n")
     for directory in (top, top / "system.slice", top / own.lstrip("/")):
