@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
 from cgroupfs import all_limits, freezer, plan, tree
-from cgroupfs.devices import DeviceRule
+from cgroupfs.device_rules import DeviceRule
 from cgroupfs.errors import CgroupError, CgroupGone, NotOffered
 from cgroupfs.files import ControlDir
 from cgroupfs.host import Host

@@ -39,6 +39,12 @@ def read_current(directory: ControlDir) -> int:
     return parse_int(text, "memory.current")
 
 
+def write_max(directory: ControlDir, value: str) -> None:
+    """Write ``memory.max``; `Refused` (EBUSY) where the kernel would kill to get there."""
+    make_room(directory, value)
+    directory.write(MAX, value)
+
+
 def make_room(directory: ControlDir, value: str) -> None:
     """Before ``memory.max`` becomes `value`: free what is above it; `Refused` (EBUSY) if that cannot be."""
     limit = parse_limit(value, MAX)
