@@ -60,8 +60,11 @@ class DevicesV2:
     files: tuple[str, ...] = ()
 
     def read_rules(self, dirs: Dirs) -> tuple[DeviceRule, ...] | None:
-        """Our rules; None if there is no program of ours, and so nothing is denied by us."""
-        text = read_program_rules(dirs["unified"]) if "unified" in dirs else ""
+        """Our rules; None if there is no program of ours, or no asking for it: nothing is denied by us."""
+        try:
+            text = read_program_rules(dirs["unified"]) if "unified" in dirs else ""
+        except NotOffered:
+            return None
         return parse_rules(text) if text else None
 
     def plan_rules(self, dirs: Dirs, rules: Sequence[DeviceRule]) -> list[Write]:
@@ -79,9 +82,14 @@ class DevicesV2:
 
 
 def read_program_rules(directory: ControlDir) -> str:
-    """The rules of our program as a value to be written; empty if there is none of ours."""
-    with _refused_in_words(directory, "") as fd:
-        found = _find_ours(fd)
+    """The rules of our program as a value to be written; empty if there is none of ours. `NotOffered`."""
+    try:
+        with directory.held() as fd:
+            found = _find_ours(fd)
+    except OSError as e:
+        if not directory.alive():
+            raise CgroupGone(directory.path) from e
+        raise NotOffered(directory.path, PROGRAM) from e
     rules = None if found is None else disassemble(found.code)
     return "" if rules is None else format_rules(rules)
 
@@ -129,7 +137,7 @@ def _refused_in_words(directory: ControlDir, value: str) -> Iterator[int]:
     except OSError as e:
         if not directory.alive():
             raise CgroupGone(directory.path) from e
-        if e.errno in (errno.ENOSYS, errno.EINVAL):
+        if e.errno in (errno.ENOSYS, errno.EINVAL, errno.EBADF):  # the last: not in the unified tree
             raise NotOffered(directory.path, PROGRAM) from e
         raise Refused(directory.path, PROGRAM, value, e.errno or 0, _explain(e)) from e
 
