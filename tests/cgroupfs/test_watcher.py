@@ -1,4 +1,4 @@
-"""What readings tell, and how the stream gathers, rests and loses: on plain files, with a clock of our own."""
+"""What readings tell, and how the stream gathers, rests and loses: with plain files and a clock of our own."""
 
 from __future__ import annotations
 
