@@ -1,6 +1,5 @@
 """Disk traffic, weight and throttles, per device: controller ``blkio``, called ``io`` in the unified tree.
 
-v1 counts what passes the throttle layer, without background writeback.
 Documentation/admin-guide/cgroup-v1/blkio-controller.rst and cgroup-v2.rst, "IO".
 """
 
@@ -33,112 +32,13 @@ from cgroupfs.io_settings import (
     plan_latency,
     plan_weight,
 )
+from cgroupfs.io_traffic import DeviceIo, IoStat, Operations, parse_io_stat, parse_operations
 from cgroupfs.statistic import Dirs, Source
 from cgroupfs.values import NSEC_PER_USEC, parse_int
 from cgroupfs.wishes import Wanted, check_offered
 from cgroupfs.writes import Write
 
-
-class DeviceIo(NamedTuple):
-    """Traffic of one device, named ``major:minor``."""
-
-    device: str
-    read_bytes: int
-    write_bytes: int
-    reads: int
-    writes: int
-    discard_bytes: int | None
-
-
-class IoStat(NamedTuple):
-    """Traffic per device; the properties are sums over the devices."""
-
-    devices: tuple[DeviceIo, ...]
-
-    @property
-    def read_bytes(self) -> int:
-        return sum([device.read_bytes for device in self.devices])
-
-    @property
-    def write_bytes(self) -> int:
-        return sum([device.write_bytes for device in self.devices])
-
-    @property
-    def reads(self) -> int:
-        return sum([device.reads for device in self.devices])
-
-    @property
-    def writes(self) -> int:
-        return sum([device.writes for device in self.devices])
-
-
-Operations = dict[str, tuple[int, int, int | None]]
 _NO_OPERATIONS: Final = (0, 0, None)
-_WORDS_PER_DEVICE: Final = 18
-
-
-def parse_operations(raw: bytes) -> Operations:
-    """v1 ``blkio.throttle.io_*_recursive``: device -> (Read, Write, Discard).
-
-    Six lines a device since Linux 4.20, five before (no Discard), and a bare ``Total N`` at the end.
-    """
-    words = raw.split()
-    operations: Operations = {}
-    try:
-        for at in range(0, len(words) - 2, _WORDS_PER_DEVICE):
-            device = words[at]
-            if words[at + 1] != b"Read" or words[at + 4] != b"Write" or words[at + 13] != b"Discard":
-                return _parse_operations_by_line(raw)
-            operations[device.decode("ascii")] = (int(words[at + 2]), int(words[at + 5]), int(words[at + 14]))
-    except (IndexError, ValueError):
-        return _parse_operations_by_line(raw)
-    return operations if len(words) % _WORDS_PER_DEVICE == 2 else _parse_operations_by_line(raw)
-
-
-def _parse_operations_by_line(raw: bytes) -> Operations:
-    """The same for any order and any set of operations, slower."""
-    by_device: dict[bytes, dict[bytes, bytes]] = {}
-    for line in raw.splitlines():
-        words = line.split()
-        if len(words) == 3:
-            by_device.setdefault(words[0], {})[words[1]] = words[2]
-        elif len(words) != 2 or words[0] != b"Total":
-            raise ParseError("blkio.throttle", repr(line[:80]))
-    try:
-        return {device.decode("ascii"): _pick_operations(fields) for device, fields in by_device.items()}
-    except (KeyError, ValueError) as e:
-        raise ParseError("blkio.throttle", repr(raw[:80])) from e
-
-
-def _pick_operations(fields: Mapping[bytes, bytes]) -> tuple[int, int, int | None]:
-    discard = fields.get(b"Discard")
-    return int(fields[b"Read"]), int(fields[b"Write"]), None if discard is None else int(discard)
-
-
-def parse_io_stat(raw: bytes) -> IoStat:
-    """v2 ``io.stat``: ``major:minor key=number ...`` a line, a device that did nothing having no keys.
-
-    Latency targets and the cost model add keys of other forms (``depth=max``, ``cost.vrate=100.00``).
-    """
-    devices = []
-    for line in raw.splitlines():
-        try:
-            device, *pairs = line.split()
-            field = dict([pair.partition(b"=")[::2] for pair in pairs])
-            if not all(field.values()):
-                raise ParseError("io.stat", repr(line[:80]))
-            name = device.decode("ascii")
-            if b"rbytes" in field:
-                read, write, reads, writes = (
-                    int(field[key]) for key in (b"rbytes", b"wbytes", b"rios", b"wios")
-                )
-                discard = field.get(b"dbytes")
-                devices.append(
-                    DeviceIo(name, read, write, reads, writes, None if discard is None else int(discard))
-                )
-        except (KeyError, ValueError) as e:
-            raise ParseError("io.stat", repr(line[:80])) from e
-    return IoStat(tuple(devices))
 
 
 class IoDetails(NamedTuple):

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from typing import Final, NamedTuple
 
 from cgroupfs.errors import ParseError
-from cgroupfs.values import parse_flag, parse_int
+from cgroupfs.values import parse_flag, parse_int, split_lines
 
 _OCTAL: Final = re.compile(r"\\([0-7]{3})")
 _V1_OPTIONS: Final = frozenset({"rw", "ro", "none", "clone_children", "xattr", "noprefix", "cpuset_v2_mode"})
@@ -44,7 +44,7 @@ class Place(NamedTuple):
 
 def parse_mountinfo(text: str) -> tuple[Mount, ...]:
     """The cgroup mounts of ``/proc/self/mountinfo``."""
-    return tuple(mount for mount in map(_parse_mount, text.splitlines()) if mount is not None)
+    return tuple(mount for mount in map(_parse_mount, split_lines(text)) if mount is not None)
 
 
 def _parse_mount(line: str) -> Mount | None:

@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping
 from cgroupfs.errors import CgroupGone, ParseError
 from cgroupfs.files import ControlDir
 from cgroupfs.mounts import Mount
+from cgroupfs.values import split_lines
 
 MOST_LOOKED_AT = 10_000  # directories; a host with more has them all in one place, and then ours is not found
 
@@ -24,10 +25,10 @@ def parse_proc_cgroup(text: str) -> dict[str, str]:
     The kernel appends `` (deleted)`` for a process whose group was removed; such a path is left out.
     """
     paths: dict[str, str] = {}
-    for line in text.splitlines():
+    for line in split_lines(text):
         number, colon, rest = line.partition(":")
         names, slash, path = rest.partition(":")
-        if not (colon and slash and number.isdigit() and path.startswith("/")):
+        if not (colon and slash and number.isascii() and number.isdigit() and path.startswith("/")):
             raise ParseError("/proc/self/cgroup", line)
         if not path.endswith(" (deleted)"):
             paths |= dict.fromkeys(names.split(",") if names else ["unified"], path)

@@ -11,7 +11,7 @@ from typing import Any, Final, Generic, NamedTuple, Protocol, TypeAlias, TypeVar
 
 from cgroupfs.errors import ParseError
 from cgroupfs.files import ControlDir
-from cgroupfs.values import LONGEST_NUMBER
+from cgroupfs.values import LONGEST_NUMBER, parse_word
 
 MOST_LAYOUTS: Final = 8
 
@@ -54,10 +54,7 @@ def parse_number(what: str) -> Callable[[bytes], int]:
     """A parser of files that hold one decimal."""
 
     def parse(raw: bytes) -> int:
-        digits = raw.strip()
-        if not digits.isdigit() or len(digits) > LONGEST_NUMBER:
-            raise ParseError(what, raw[:81])
-        return int(digits)
+        return parse_word(raw.strip(), what)
 
     return parse
 

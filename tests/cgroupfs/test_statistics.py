@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 
 from cgroupfs import Cgroup, CpuStat, DeviceIo, IoStat, MemoryStat, NumaBytes, ParseError, PidsStat, Psi
-from cgroupfs.blkio import BlkioV1, BlkioV2, parse_operations
+from cgroupfs.blkio import BlkioV1, BlkioV2
 from cgroupfs.cpu import CpuV1, CpuV2
 from cgroupfs.hugetlb import HugetlbV1, HugetlbV2, read_page_sizes
+from cgroupfs.io_traffic import parse_operations
 from cgroupfs.memory import MemoryV1, MemoryV2
 from cgroupfs.memory_events import MemoryEvents
 from cgroupfs.net import parse_net_dev

@@ -12,10 +12,12 @@ from typing import Final, NamedTuple
 from cgroupfs import (
     blkio,
     cpu,
+    device_rules,
     devices,
     freezer,
     io_limits,
     io_settings,
+    io_traffic,
     memory,
     memory_events,
     misc,
@@ -50,6 +52,10 @@ def _bytes(parser: Parse) -> Target:
     return _target(parser, lambda: parser, "")
 
 
+def _word(parser: Callable[[bytes, str], object], what: str) -> Target:
+    return _target(parser, lambda: lambda raw: parser(raw, what), "")
+
+
 def _made(factory: Callable[..., Parse], *arguments: object) -> Target:
     """A parser that may learn from what it sees, made by `factory`."""
     return _target(factory, functools.partial(factory, *arguments), "")
@@ -66,6 +72,7 @@ def _decode(raw: bytes) -> str:
 
 _ALL: Final = (
     _text(values.parse_int, "x"),
+    _word(values.parse_word, "x"),
     _text(values.parse_signed, "x"),
     _text(values.parse_limit, "x"),
     _text(values.parse_v1_limit, "x"),
@@ -82,8 +89,8 @@ _ALL: Final = (
     _made(memory.make_v2_stat_parser),
     _text(memory_events.parse_oom_control),
     _text(memory_events.parse_memory_events, None),
-    _bytes(blkio.parse_operations),
-    _bytes(blkio.parse_io_stat),
+    _bytes(io_traffic.parse_operations),
+    _bytes(io_traffic.parse_io_stat),
     _text(blkio.parse_wait),
     _text(blkio.parse_cost_wait),
     _text(io_limits.parse_throttle, "x"),
@@ -91,6 +98,8 @@ _ALL: Final = (
     _text(io_settings.parse_weights, "x"),
     _text(io_settings.parse_latency),
     _text(io_settings.parse_nested, "x"),
+    _text(device_rules.parse_rule, "x"),
+    _text(device_rules.parse_rules),
     _text(devices.parse_devices_list),
     _text(freezer.parse_events),
     _text(freezer.parse_v1_state),
