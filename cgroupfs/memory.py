@@ -39,10 +39,10 @@ class MemoryStat(NamedTuple):
     usage_bytes: int
     anon_bytes: int
     file_bytes: int
-    shmem_bytes: int
+    shmem_bytes: int | None
     mapped_bytes: int
-    dirty_bytes: int
-    writeback_bytes: int
+    dirty_bytes: int | None
+    writeback_bytes: int | None
     inactive_file_bytes: int
     active_file_bytes: int
     swap_bytes: int | None
@@ -85,13 +85,17 @@ _V2_STAT_KEYS: Final = [
 
 
 def make_v1_stat_parser() -> Picker[tuple[int | None, ...]]:
-    """v1 ``memory.stat``: the ``total_`` keys, with child groups; swap only with swap accounting."""
-    return Picker("memory.stat", tuple, _V1_STAT_KEYS, optional=["total_swap"], start="total_cache")
+    """v1 ``memory.stat``: the ``total_`` keys, with child groups; swap only with swap accounting.
+
+    Linux 3.10 counts neither dirty pages nor writeback nor shared memory by cgroup, and 4.9 all but the last.
+    """
+    later = ["total_swap", "total_writeback", "total_dirty", "total_shmem"]
+    return Picker("memory.stat", tuple, _V1_STAT_KEYS, optional=later, start="total_cache")
 
 
 def make_v2_stat_parser() -> Picker[tuple[int | None, ...]]:
-    """v2 ``memory.stat``; the ``kernel`` key came later than the others."""
-    return Picker("memory.stat", tuple, _V2_STAT_KEYS, optional=["kernel"])
+    """v2 ``memory.stat``; ``shmem`` came with Linux 4.12 and ``kernel`` with 5.18."""
+    return Picker("memory.stat", tuple, _V2_STAT_KEYS, optional=["shmem", "kernel"])
 
 
 class MemoryV1:

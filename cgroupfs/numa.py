@@ -45,9 +45,14 @@ class CpusetLimits:
 
 
 def parse_numa_stat(text: str, anon_key: str, file_key: str, unit_bytes: int) -> dict[int, NumaBytes]:
-    """``memory.numa_stat``: ``key[=total] N0=number N1=number`` a line; in v1 the unit is a page."""
+    """``memory.numa_stat``: ``key[=total] N0=number N1=number`` a line; in v1 the unit is a page.
+
+    No nodes where the kernel counts without child groups alone, as v1 did before Linux 3.13.
+    """
     lines = [line.split() for line in text.splitlines()]
     fields = {words[0].partition("=")[0]: _parse_nodes(words[1:], unit_bytes) for words in lines if words}
+    if anon_key not in fields and "anon" in fields:
+        return {}
     if anon_key not in fields or file_key not in fields or fields[anon_key].keys() != fields[file_key].keys():
         raise ParseError("memory.numa_stat", text)
     return {node: NumaBytes(anon, fields[file_key][node]) for node, anon in fields[anon_key].items()}
