@@ -32,7 +32,7 @@ from cgroupfs.events import (
     Way,
 )
 from cgroupfs.files import ControlDir
-from cgroupfs.hierarchies import Hierarchies, HierarchyReport
+from cgroupfs.hierarchies import Hierarchies
 from cgroupfs.hot import HotFiles, HotStats
 from cgroupfs.hugetlb import HugetlbStat
 from cgroupfs.io_limits import IoLimit
@@ -44,6 +44,7 @@ from cgroupfs.numa import NumaBytes
 from cgroupfs.pids import PidsStat
 from cgroupfs.placement import Placement, place, settle
 from cgroupfs.pressure import PressureStat, Psi, read_host_pressure
+from cgroupfs.report import HierarchyReport, Loss
 from cgroupfs.values import UNLIMITED, Limit, Unlimited
 from cgroupfs.watcher import Watcher
 from cgroupfs.writes import Write, Written
@@ -75,6 +76,7 @@ __all__ = [
     "Limit",
     "LimitHit",
     "Limits",
+    "Loss",
     "MemoryStat",
     "NetNamespace",
     "NoCgroups",

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from cgroupfs import tree
@@ -16,20 +14,9 @@ from cgroupfs.host import Host
 from cgroupfs.mounts import Place, find_places, parse_mountinfo, parse_proc_cgroups
 from cgroupfs.namespace import localise, parse_proc_cgroup
 from cgroupfs.readers import Readers, choose_readers
+from cgroupfs.report import HierarchyReport, make_reports
 
 CREATE_TRIES = 5  # a parent that is removed as empty while we make a child in it
-
-
-@dataclass(frozen=True, slots=True)
-class HierarchyReport:
-    """One controller, for people: where it is, what it offers, what it lacks, what a read of it costs."""
-
-    controller: str
-    mounted_at: str | None
-    kind: str
-    offered: tuple[str, ...]
-    missing: tuple[str, ...]
-    cost_usec: float | None
 
 
 class Hierarchies:
@@ -137,30 +124,8 @@ class Hierarchies:
         return {child for mounted_at in self._mounts for child in tree.list_children(mounted_at, names)}
 
     def report(self) -> list[HierarchyReport]:
-        """What each hierarchy offers, in its root and in one cgroup below, as the root lacks some files."""
-        wanted = self._readers.files()
-        reports = [
-            self._report(name, place, wanted.get(name, ())) for name, place in sorted(self.places.items())
-        ]
-        return reports + [
-            HierarchyReport(name, None, "not mounted", (), (), None) for name in self._unmounted
-        ]
-
-    def _report(self, name: str, place: Place, wanted: tuple[str, ...]) -> HierarchyReport:
-        with contextlib.closing(ControlDir.open(place.mounted_at)) as top:
-            offered, children = top.files(), top.children()
-            cost_usec = _measure(top)
-            for child in children[:1]:
-                with contextlib.suppress(CgroupGone), contextlib.closing(top.open_child(child)) as below:
-                    offered |= below.files()
-        missing = tuple(file for file in wanted if children and "SIZE" not in file and file not in offered)
-        return HierarchyReport(name, place.mounted_at, place.kind, tuple(sorted(offered)), missing, cost_usec)
-
-
-def _measure(directory: ControlDir) -> float:
-    start = time.perf_counter()
-    directory.read_bytes("cgroup.procs")
-    return (time.perf_counter() - start) * 1e6
+        """What each hierarchy offers and lacks, as far as groups that are there show it; changes nothing."""
+        return make_reports(self.places, self._unmounted)
 
 
 def _read_offered(mounted_at: str) -> str | None:
