@@ -137,6 +137,15 @@ class Cgroup:
         return self.readers.memory.reclaim(self.dirs, wanted_bytes)
 
     @property
+    def perf_path(self) -> str | None:
+        """The directory whose fd ``perf_event_open(2)`` takes for a cgroup; None if there is none.
+
+        Where nobody has mounted the v1 hierarchy, the kernel counts by groups of the unified tree.
+        """
+        directory = self.dirs.get("perf_event", self.dirs.get("unified"))
+        return None if directory is None else directory.path
+
+    @property
     def freezer_file(self) -> str:
         """The kernel file through which `freeze` works here."""
         return freezer.file_of_requests(self.dirs)

@@ -41,18 +41,23 @@ def apply(dirs: Dirs, plan: Sequence[Write]) -> list[Written]:
 
     `Refused`, `NotOffered` or `CgroupGone` if a write fails; what was written before it is put back.
     """
-    done: list[tuple[Write, str]] = []
+    return apply_all([(dirs, write) for write in plan])
+
+
+def apply_all(plan: Sequence[tuple[Dirs, Write]]) -> list[Written]:
+    """The same for writes to several groups."""
+    done: list[tuple[Dirs, Write, str]] = []
     try:
-        for write in plan:
+        for dirs, write in plan:
             before = read_value(dirs, write)
             write_value(dirs, write)
-            done.append((write, before))
+            done.append((dirs, write, before))
     except BaseException as e:
-        _undo(dirs, done, e)
+        _undo(done, e)
         raise
     return [
         Written(write.controller, write.file, before, write.value, read_value(dirs, write))
-        for write, before in done
+        for dirs, write, before in done
     ]
 
 
@@ -95,10 +100,10 @@ def write_value(dirs: Dirs, write: Write) -> None:
             time.sleep(0.005)
 
 
-def _undo(dirs: Dirs, done: Sequence[tuple[Write, str]], cause: BaseException) -> None:
+def _undo(done: Sequence[tuple[Dirs, Write, str]], cause: BaseException) -> None:
     """Put back in reverse order; one value that cannot be put back does not keep the others from it."""
     left: list[CgroupError] = []
-    for write, before in reversed(done):
+    for dirs, write, before in reversed(done):
         try:
             _restore(dirs, write, before)
         except CgroupError as e:
