@@ -16,6 +16,8 @@ from cgroupfs.namespace import localise, parse_proc_cgroup
 from cgroupfs.readers import Readers, choose_readers
 from cgroupfs.report import HierarchyReport, make_reports
 
+# What the unified tree does by other means: a program on a directory, files of its own, the directory.
+DONE_BY_UNIFIED = frozenset({"cpuacct", "devices", "freezer", "perf_event"})
 CREATE_TRIES = 5  # a parent that is removed as empty while we make a child in it
 
 
@@ -148,6 +150,9 @@ def _read_unmounted(base: Path, places: Mapping[str, Place]) -> tuple[str, ...]:
         known = parse_proc_cgroups((base / "proc/cgroups").read_text())
     except FileNotFoundError:
         return ()
+    done = DONE_BY_UNIFIED if "unified" in places else frozenset()
     return tuple(
-        controller.name for controller in known if controller.enabled and controller.name not in places
+        controller.name
+        for controller in known
+        if controller.enabled and controller.name not in places and controller.name not in done
     )

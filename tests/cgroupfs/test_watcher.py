@@ -1,4 +1,4 @@
-"""What readings tell, and how the stream gathers, rests and loses: with plain files and a clock of our own."""
+"""What readings tell, and how the stream gathers and rests: with plain files and a clock of its own."""
 
 from __future__ import annotations
 
