@@ -20,15 +20,16 @@ def check(target: Target, data: bytes) -> int:
     """Parse each part of `data` with one parser and with a new one; how many parts had a value."""
     parse, good = target.make(), 0
     for part in data.split(SEPARATOR):
-        value = _parse(parse, part)
-        alone = _parse(target.make(), part)
+        value = parse_once(parse, part)
+        alone = parse_once(target.make(), part)
         if repr(value) != repr(alone):  # repr also fails on a number that no kernel prints
             raise AssertionError(f"{value!r} after other inputs, {alone!r} alone")
         good += not isinstance(value, ParseError)
     return good
 
 
-def _parse(parse: Parse, raw: bytes) -> object:
+def parse_once(parse: Parse, raw: bytes) -> object:
+    """The value, or the ParseError as a value."""
     try:
         return parse(raw)
     except ParseError as e:
