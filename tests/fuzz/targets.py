@@ -14,6 +14,7 @@ from cgroupfs import (
     cpu,
     device_rules,
     devices,
+    fields,
     freezer,
     io_limits,
     io_settings,
@@ -25,8 +26,10 @@ from cgroupfs import (
     namespace,
     net,
     net_marks,
+    net_messages,
     notices,
     numa,
+    numa_nodes,
     pressure,
     statistic,
     values,
@@ -52,8 +55,8 @@ def _bytes(parser: Parse) -> Target:
     return _target(parser, lambda: parser, "")
 
 
-def _word(parser: Callable[[bytes, str], object], what: str) -> Target:
-    return _target(parser, lambda: lambda raw: parser(raw, what), "")
+def _raw(parser: Callable[..., object], *arguments: object) -> Target:
+    return _target(parser, lambda: lambda raw: parser(raw, *arguments), "")
 
 
 def _made(factory: Callable[..., Parse], *arguments: object) -> Target:
@@ -72,7 +75,7 @@ def _decode(raw: bytes) -> str:
 
 _ALL: Final = (
     _text(values.parse_int, "x"),
-    _word(values.parse_word, "x"),
+    _raw(values.parse_word, "x"),
     _text(values.parse_signed, "x"),
     _text(values.parse_limit, "x"),
     _text(values.parse_v1_limit, "x"),
@@ -101,6 +104,7 @@ _ALL: Final = (
     _text(device_rules.parse_rule, "x"),
     _text(device_rules.parse_rules),
     _text(devices.parse_devices_list),
+    _text(fields.parse_fields),
     _text(freezer.parse_events),
     _text(freezer.parse_v1_state),
     _text(misc.parse_limits, "x"),
@@ -109,10 +113,16 @@ _ALL: Final = (
     _text(mounts.parse_proc_cgroups),
     _text(namespace.parse_proc_cgroup),
     _bytes(net.parse_net_dev),
+    _bytes(net_messages.parse_link),
+    _raw(net_messages.parse_stats, {1: "lo"}),
+    _bytes(net_messages.parse_namespace_id),
+    _target(net_messages.split_messages, lambda: lambda raw: list(net_messages.split_messages(raw)), ""),
     _text(net_marks.parse_ifpriomap),
     _bytes(notices.parse_notices),
     _text(numa.parse_numa_stat, "hierarchical_anon", "hierarchical_file", 4096, variant="v1"),
     _text(numa.parse_numa_stat, "anon", "file", 1, variant="v2"),
+    _text(numa_nodes.parse_meminfo),
+    _text(numa_nodes.parse_distances),
     _bytes(pressure.parse_pressure),
 )
 TARGETS: Final = {target.name: target for target in _ALL}

@@ -16,7 +16,7 @@ from tests.fuzz import plain
 from tests.fuzz.harness import CORPUS, check, read_seeds
 from tests.fuzz.targets import TARGETS, Target
 
-PARSER = re.compile(r"parse_\w+|make_\w+_parser")
+PARSER = re.compile(r"parse_\w+|make_\w+_parser|split_messages")
 INPUTS = 2000
 each_target = pytest.mark.parametrize("target", TARGETS.values(), ids=lambda target: target.name)
 
