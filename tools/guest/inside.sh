@@ -27,6 +27,7 @@ done
 # For tests of disks and of swap: a disk with partitions, proportional weights, and a swap that costs no disk.
 modprobe -a bfq zram sd_mod || fail "cannot load bfq, zram and sd_mod"
 modprobe scsi_debug dev_size_mb=64 num_parts=2 || fail "cannot load scsi_debug"
+mke2fs -q /dev/sda1 && mount /dev/sda1 /var/tmp || fail "cannot use the disk with partitions"
 echo 256M >/sys/block/zram0/disksize
 mkswap /dev/zram0 >/dev/null && swapon /dev/zram0 || fail "cannot swap to zram"
 
