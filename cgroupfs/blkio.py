@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
-from cgroupfs.errors import ParseError
 from cgroupfs.host import Host
 from cgroupfs.io_limits import (
     THROTTLE_FILES,
@@ -27,14 +26,20 @@ from cgroupfs.io_settings import (
     WeightKind,
     Weights,
     parse_latency,
-    parse_nested,
     parse_weights,
     plan_latency,
     plan_weight,
 )
-from cgroupfs.io_traffic import DeviceIo, IoStat, Operations, parse_io_stat, parse_operations
+from cgroupfs.io_traffic import (
+    DeviceIo,
+    IoStat,
+    Operations,
+    parse_cost_wait,
+    parse_io_stat,
+    parse_operations,
+    parse_wait,
+)
 from cgroupfs.statistic import Dirs, Source
-from cgroupfs.values import NSEC_PER_USEC, parse_int
 from cgroupfs.wishes import Wanted, check_offered
 from cgroupfs.writes import Write
 
@@ -95,7 +100,9 @@ class BlkioV1:
         texts = (_read(dirs, file) for file in self.wait_files)
         waited = next((text for text in texts if text is not None), None)
         weights = _read_weights(dirs, BFQ_V1)
-        return IoDetails(None if waited is None else parse_wait(waited), weights and weights.by_device, None)
+        return IoDetails(
+            None if waited is None else parse_wait(waited.encode()), weights and weights.by_device, None
+        )
 
 
 class BlkioV2:
@@ -129,31 +136,10 @@ class BlkioV2:
         bfq, cost = _read_weights(dirs, BFQ_V2), _read_weights(dirs, COST)
         stat = _read(dirs, "io.stat")
         return IoDetails(
-            None if stat is None else parse_cost_wait(stat), bfq and bfq.by_device, cost and cost.by_device
+            None if stat is None else parse_cost_wait(stat.encode()),
+            bfq and bfq.by_device,
+            cost and cost.by_device,
         )
-
-
-def parse_wait(text: str) -> dict[str, int]:
-    """v1 ``*.io_wait_time_recursive``: nanoseconds a device, of which the ``Total`` line counts."""
-    waited = {}
-    for line in text.splitlines():
-        words = line.split()
-        if len(words) == 3 and words[1] == "Total":
-            waited[words[0]] = parse_int(words[2], "io_wait_time") // NSEC_PER_USEC
-        elif not 2 <= len(words) <= 3:
-            raise ParseError("io_wait_time", line)
-    return waited
-
-
-def parse_cost_wait(text: str) -> dict[str, int] | None:
-    """v2 ``io.stat`` with the cost model's own statistics: ``cost.wait`` in microseconds; None without."""
-    devices = parse_nested(text, "io.stat")
-    waited = {
-        device: parse_int(fields["cost.wait"], "io.stat")
-        for device, fields in devices.items()
-        if "cost.wait" in fields
-    }
-    return waited or None
 
 
 def _plan(now: IoLimits, dirs: Dirs, wanted: Wanted, host: Host, *, v1: bool) -> list[Write]:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Final, NamedTuple
 
 from cgroupfs.errors import ParseError
-from cgroupfs.values import parse_word
+from cgroupfs.values import NSEC_PER_USEC, parse_word
 
 
 class DeviceIo(NamedTuple):
@@ -108,15 +108,19 @@ def parse_io_stat(raw: bytes) -> IoStat:
     """
     devices = []
     for line in raw.splitlines():
-        words = line.split()
-        names = [word for word in words if b"=" not in word]
-        if not names or not all(b":" in name or name == UNNAMED for name in names):
-            raise ParseError("io.stat", line[:81])
-        field = dict([word.partition(b"=")[::2] for word in words if b"=" in word])
-        # Linux 5.15 to 5.18 do not end the line of an idle device: of several names the last has the numbers.
-        if b"rbytes" in field and names[-1] != UNNAMED:
-            devices.append(_build_device(_name(names[-1]), field, line))
+        name, field = _split_line(line)
+        if b"rbytes" in field and name != UNNAMED:
+            devices.append(_build_device(_name(name), field, line))
     return IoStat(tuple(devices))
+
+
+def _split_line(line: bytes) -> tuple[bytes, dict[bytes, bytes]]:
+    """The device and its keys. Linux 5.15 to 5.18 do not end the line of an idle one: the last name counts."""
+    words = line.split()
+    names = [word for word in words if b"=" not in word]
+    if not names or not all(b":" in name or name == UNNAMED for name in names):
+        raise ParseError("io.stat", line[:81])
+    return names[-1], dict([word.partition(b"=")[::2] for word in words if b"=" in word])
 
 
 def _build_device(device: str, field: Mapping[bytes, bytes], line: bytes) -> DeviceIo:
@@ -130,3 +134,26 @@ def _build_device(device: str, field: Mapping[bytes, bytes], line: bytes) -> Dev
     return DeviceIo(
         device, read, write, reads, writes, None if discard is None else parse_word(discard, "io.stat")
     )
+
+
+def parse_cost_wait(raw: bytes) -> dict[str, int] | None:
+    """v2 ``io.stat`` with the cost model's own statistics: ``cost.wait`` in microseconds; None without."""
+    lines = [_split_line(line) for line in raw.splitlines()]
+    waited = {
+        _name(name): parse_word(field[b"cost.wait"], "io.stat")
+        for name, field in lines
+        if b"cost.wait" in field and name != UNNAMED
+    }
+    return waited or None
+
+
+def parse_wait(raw: bytes) -> dict[str, int]:
+    """v1 ``*.io_wait_time_recursive``: nanoseconds a device, of which the ``Total`` line counts."""
+    waited = {}
+    for line in raw.splitlines():
+        words = line.split()
+        if not 2 <= len(words) <= 3:
+            raise ParseError("io_wait_time", line[:81])
+        if len(words) == 3 and words[1] == b"Total" and words[0] != UNNAMED:
+            waited[_name(words[0])] = parse_word(words[2], "io_wait_time") // NSEC_PER_USEC
+    return waited

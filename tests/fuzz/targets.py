@@ -10,7 +10,6 @@ from collections.abc import Callable
 from typing import Final, NamedTuple
 
 from cgroupfs import (
-    blkio,
     cpu,
     device_rules,
     devices,
@@ -94,8 +93,8 @@ _ALL: Final = (
     _text(memory_events.parse_memory_events, None),
     _bytes(io_traffic.parse_operations),
     _bytes(io_traffic.parse_io_stat),
-    _text(blkio.parse_wait),
-    _text(blkio.parse_cost_wait),
+    _bytes(io_traffic.parse_wait),
+    _bytes(io_traffic.parse_cost_wait),
     _text(io_limits.parse_throttle, "x"),
     _text(io_limits.parse_io_max),
     _text(io_settings.parse_weights, "x"),
