@@ -115,7 +115,7 @@ def parse_io_stat(raw: bytes) -> IoStat:
 
 
 def _split_line(line: bytes) -> tuple[bytes, dict[bytes, bytes]]:
-    """The device and its keys. Linux 5.15 to 5.18 do not end the line of an idle one: the last name counts."""
+    """The device and its keys. Linux 5.15 to 5.18 do not end the line of an idle one: the last counts."""
     words = line.split()
     names = [word for word in words if b"=" not in word]
     if not names or not all(b":" in name or name == UNNAMED for name in names):

@@ -67,6 +67,32 @@ DISKS: Final = (
         f"(unknown) rbytes=0 wbytes=0 rios=6 wios=0 dbytes=0 dios=0\n{_SDA}\n252:0 ",
         IoStat((DeviceIo("8:0", 4096, 0, 1, 2, None),)),
     ),
+    Format(
+        "6.1",
+        "io_traffic.parse_cost_wait",
+        "the time that requests waited, where the cost model tells it",
+        lines(f"7:7 {_SDA}", f"8:16 {_SDA[4:]} cost.wait=30", "(unknown) cost.wait=1"),
+        {"8:16": 30},
+    ),
+    Format("6.1", "io_traffic.parse_cost_wait", "no cost model", lines(_SDA), None),
+    Format(
+        "3.10",
+        "io_traffic.parse_wait",
+        "nanoseconds, of which the sum counts",
+        lines("8:0 Read 1000", "8:0 Write 4000", "8:0 Total 5000", "(unknown) Total 7", "Total 5000"),
+        {"8:0": 5},
+    ),
+    Format("3.10", "io_limits.parse_throttle", "a disk a line", "8:0 1048576\n", {"8:0": 1048576}),
+    Format(
+        "4.19", "io_settings.parse_latency", "the first latency target", "8:0 target=75000\n", {"8:0": 75000}
+    ),
+    Format(
+        "5.4",
+        "io_settings.parse_nested",
+        "the cost model's settings",
+        "8:0 enable=1 ctrl=auto rpct=0.00 min=1.00\n",
+        {"8:0": {"enable": "1", "ctrl": "auto", "rpct": "0.00", "min": "1.00"}},
+    ),
     Format("4.20", "io_settings.parse_weights", "v1 shows a bare number", "100\n", Weights(100, {})),
     Format(
         "5.4",

@@ -78,6 +78,21 @@ OTHERS: Final = (
         "3.10", "net_marks.parse_ifpriomap", "an interface a line", "lo 0\neth0 5\n", {"lo": 0, "eth0": 5}
     ),
     Format(
+        "6.18",
+        "device_rules.parse_rules",
+        "rules of a program, in our own words",
+        "deny a; allow c 1:3 rwm; deny b 8:* w",
+        (DeviceRule(True, "c", 1, 3, "rwm"), DeviceRule(False, "b", 8, None, "w")),
+    ),
+    Format(
+        "3.10",
+        "numa_nodes.parse_meminfo",
+        "some numbers have no unit",
+        "Node 0 MemTotal:       1024 kB\nNode 0 MemFree:        512 kB\nNode 0 HugePages_Total:     0\n",
+        {"MemTotal": 1 << 20, "MemFree": 1 << 19},
+    ),
+    Format("3.10", "numa_nodes.parse_distances", "two nodes", "10 20\n", (10, 20)),
+    Format(
         "3.10",
         "net.parse_net_dev",
         "no blank behind a name whose counter is wide",
