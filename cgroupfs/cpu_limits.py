@@ -92,20 +92,41 @@ def _bandwidths(now: CpuLimits, wanted: Wanted, possible_cpus: int) -> tuple[Ban
 def plan_bandwidth(now: CpuLimits, wanted: Wanted, possible_cpus: int) -> list[Write]:
     """v1 quota, period and burst, in an order that no parent or child group can refuse half-way.
 
-    A longer period goes before its quota and a shorter one after it, so that the share of CPU time in
-    between is never above both the old and the new one. The burst is at most the quota: it shrinks first.
+    The burst is at most the quota: it shrinks first and grows last.
     """
     both = _bandwidths(now, wanted, possible_cpus)
     if both is None:
         return []
     before, after = both
-    writes = []
-    if after.quota_usec != before.quota_usec:
-        writes.append(Write("cpu", "cpu.cfs_quota_us", str(after.quota_usec)))
-    if after.period_usec != before.period_usec:
-        at = 0 if after.period_usec > before.period_usec else len(writes)
-        writes.insert(at, Write("cpu", "cpu.cfs_period_us", str(after.period_usec)))
+    writes = _plan_quota_and_period(before, after)
     return _with_burst(writes, now.burst_usec, wanted, after.quota_usec, "cpu.cfs_burst_us")
+
+
+def _plan_quota_and_period(before: Bandwidth, after: Bandwidth) -> list[Write]:
+    """Two writes, the share of CPU time in between lying between the old and the new one.
+
+    Where neither order keeps to that, the quota is lifted for a moment: a group without one has its parent's.
+    """
+    quota = Write("cpu", "cpu.cfs_quota_us", str(after.quota_usec))
+    period = Write("cpu", "cpu.cfs_period_us", str(after.period_usec))
+    if after.period_usec == before.period_usec:
+        return [] if after == before else [quota]
+    if after.quota_usec == before.quota_usec:
+        return [period]
+    if before.quota_usec == NO_QUOTA:
+        return [period, quota]
+    if after.quota_usec == NO_QUOTA or _is_between(
+        Bandwidth(after.quota_usec, before.period_usec), before, after
+    ):
+        return [quota, period]
+    if _is_between(Bandwidth(before.quota_usec, after.period_usec), before, after):
+        return [period, quota]
+    return [quota._replace(value=str(NO_QUOTA)), period, quota]
+
+
+def _is_between(middle: Bandwidth, one: Bandwidth, other: Bandwidth) -> bool:
+    shares = [each.quota_usec / each.period_usec for each in (one, other)]
+    return min(shares) <= middle.quota_usec / middle.period_usec <= max(shares)
 
 
 def plan_cpu_max(now: CpuLimits, wanted: Wanted, possible_cpus: int) -> list[Write]:
