@@ -6,13 +6,13 @@ Documentation/admin-guide/cgroup-v1/cpusets.rst; memory.rst, "numa_stat".
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
-from cgroupfs.errors import BadLimit, ParseError, Refused
+from cgroupfs.cpuset_writes import MEMBER, PARTITION
+from cgroupfs.errors import BadLimit, ParseError
 from cgroupfs.files import ControlDir
 from cgroupfs.host import Host
 from cgroupfs.statistic import Dirs
@@ -20,8 +20,6 @@ from cgroupfs.values import Ranges, format_list, parse_flag, parse_flat, parse_i
 from cgroupfs.wishes import Wanted, check_flag, check_list, check_offered, is_lifted
 from cgroupfs.writes import Write
 
-PARTITION: Final = "cpuset.cpus.partition"
-MEMBER: Final = "member"
 PARTITIONS: Final = (MEMBER, "root", "isolated")
 
 
@@ -179,21 +177,6 @@ def plan_partition(now: CpusetLimits, wanted: Wanted) -> list[Write]:
     if not isinstance(value, str) or value not in PARTITIONS:
         raise BadLimit(field, f"{str(value)[:60]!r} is none of {', '.join(PARTITIONS)}")
     return [] if value == now.partition else [Write("cpuset", PARTITION, value)]
-
-
-def write_partition(directory: ControlDir, value: str) -> None:
-    """Write ``cpuset.cpus.partition``; what the kernel then calls invalid is undone and `Refused`."""
-    before = (directory.read(PARTITION) or MEMBER).split()[0]
-    wanted = value.split()[0]  # a value that was read can carry a reason
-    directory.write(PARTITION, wanted)
-    shown = (directory.read(PARTITION) or "").strip()
-    if "invalid" in shown:
-        directory.write(PARTITION, before)
-        why = (
-            f"the kernel calls it {shown!r}; its CPUs must be the parent's to give, no other group's, and the"
-            " parent a partition itself"
-        )
-        raise Refused(directory.path, PARTITION, wanted, errno.EINVAL, why)
 
 
 def plan_migrate(now: CpusetLimits, wanted: Wanted) -> list[Write]:

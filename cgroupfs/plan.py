@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
-from cgroupfs import memory_reclaim, numa
+from cgroupfs import cpuset_writes, memory_reclaim
 from cgroupfs.devices import (
     ALLOW,
     DENY,
@@ -29,7 +29,9 @@ DEVICES_RETRY_SEC: Final = 0.2
 # What needs more than the write itself.
 _WRITERS: Final[Mapping[str, Callable[[ControlDir, str], None]]] = {
     memory_reclaim.MAX: memory_reclaim.write_max,
-    numa.PARTITION: numa.write_partition,
+    "cpuset.cpus": cpuset_writes.write_cpus,
+    "cpuset.mems": cpuset_writes.write_mems,
+    cpuset_writes.PARTITION: cpuset_writes.write_partition,
     PROGRAM: write_program_rules,
 }
 # What a device that a keyed file does not list has, as a value for that file.

@@ -289,7 +289,7 @@ def test_everything_is_one_json_document_with_a_key_per_area(
     assert document["blkio"]["io_max"] == {}
     assert document["cpu"]["periods"] == 0
     assert document["net"]["shared"] is True
-    assert document["numa"]["cpuset_mems"]
+    assert document["numa"]["cpuset_mems_effective"]
     assert document["freezer"]["state"] == "thawed"
 
 
