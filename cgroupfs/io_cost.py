@@ -21,7 +21,7 @@ class IoCost(NamedTuple):
 
 
 def read_io_cost(root: ControlDir) -> dict[str, IoCost] | None:
-    """Disk -> settings, of those that have any; None without a cost model. `root`: the group of all groups."""
+    """Disk -> settings, of those that have any; None without a cost model. `root`: the topmost group."""
     quality, model = root.read("io.cost.qos"), root.read("io.cost.model")
     if quality is None or model is None:
         return None

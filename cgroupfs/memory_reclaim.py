@@ -12,7 +12,7 @@ from typing import Final
 
 from cgroupfs.errors import NotOffered, Refused
 from cgroupfs.files import ControlDir
-from cgroupfs.values import UNLIMITED, parse_int, parse_limit
+from cgroupfs.values import parse_int
 
 RECLAIM: Final = "memory.reclaim"
 MAX: Final = "memory.max"
@@ -47,9 +47,9 @@ def write_max(directory: ControlDir, value: str) -> None:
 
 def make_room(directory: ControlDir, value: str) -> None:
     """Before ``memory.max`` becomes `value`: free what is above it; `Refused` (EBUSY) if that cannot be."""
-    limit = parse_limit(value, MAX)
-    if limit is UNLIMITED:
+    if not value.isdigit():  # no limit, or what the kernel will refuse by itself
         return
+    limit = int(value)
     usage = read_current(directory)
     for _ in range(ROUNDS):
         if usage <= limit:
