@@ -143,7 +143,7 @@ class Wishes:
         return {name: self.rng.choice((0, 16, 100, 1000)) * MIB + 64 * MIB}
 
     def _pids(self) -> Wish:
-        return {"pids_max": UNLIMITED if self.rng.random() < 0.2 else self.rng.randint(0, 4_194_304)}
+        return {"pids_max": UNLIMITED if self.rng.random() < 0.2 else self.rng.randint(1, 4_194_304)}
 
 
 def _numbers(listed: str) -> tuple[int, ...]:

@@ -194,14 +194,15 @@ def disks(tmp_path: Path, web: Cgroup) -> Cgroup:
         ("cpu_period_usec", 999, "outside 1000 to 1000000"),
         ("cpu_period_usec", 1_000_001, "outside 1000 to 1000000"),
         ("cpu_burst_usec", -1, "outside 0 to"),
-        ("cpu_shares", 1, "outside 2 to 262144"),
+        pytest.param("cpu_shares", 1, "outside 2 to 262144", marks=pytest.mark.needs("cpu", "v1")),
+        pytest.param("cpu_weight", 0, "outside 1 to 10000", marks=pytest.mark.needs("cpu", "v2")),
         ("cpu_idle", 1, "neither true nor false"),
-        ("cpuset_cpus", "", "at least one CPU"),
+        pytest.param("cpuset_cpus", "", "at least one CPU", marks=pytest.mark.needs("cpuset", "v1")),
         ("cpuset_cpus", "7", "names a CPU that is not here; there are 0-1"),
         ("cpuset_cpus", "0-4000000000", "not a list"),
         ("cpuset_cpus", "0," * 5000, "not a list"),
         ("cpuset_cpus", 0, "not a list"),
-        ("cpuset_mems", "1", "names a memory node that is not here; there are 0"),
+        ("cpuset_mems", "2", "names a memory node that is not here; there are 0"),
         ("pids_max", 0, "outside 1 to 4194304"),
         ("pids_max", 4_194_305, "outside 1 to 4194304"),
         ("blkio_weight", 0, "outside 1 to 1000"),
@@ -261,11 +262,13 @@ def planned_on(tmp_path_factory: pytest.TempPathFactory) -> Cgroup:
     return Hierarchies.read(str(root)).cgroup("/cgwarden/web")
 
 
+@pytest.mark.needs("memory", "v1")
 def test_a_limit_that_this_kernel_lacks_is_not_offered(web: Cgroup) -> None:
     with pytest.raises(NotOffered, match=r"memory\.high"):
         web.plan_limits({"memory_high_bytes": 5 * MIB})
 
 
+@pytest.mark.needs("memory", "v1")
 def test_limits_of_a_captured_container(web: Cgroup) -> None:
     limits = web.read_limits()
 
@@ -282,6 +285,7 @@ def test_what_is_so_already_needs_no_write(web: Cgroup) -> None:
     assert web.plan_limits({"memory_max_bytes": 256 * MIB, "cpu_max_cores": 0.5, "pids_max": 50}) == []
 
 
+@pytest.mark.needs("memory", "v1")
 def test_lifting_everything_gives_the_kernels_defaults(web: Cgroup) -> None:
     offered = {field for field in LIMIT_FIELDS if getattr(web.read_limits(), field) is not None}
     lifted = dict.fromkeys(offered, "max")
@@ -293,6 +297,18 @@ def test_lifting_everything_gives_the_kernels_defaults(web: Cgroup) -> None:
     ]
 
 
+@pytest.mark.needs("memory", "v2")
+def test_lifting_everything_gives_the_kernels_defaults_in_the_unified_tree(web: Cgroup) -> None:
+    lifted = dict.fromkeys(("memory_max_bytes", "memory_low_bytes", "cpu_max_cores", "pids_max"))
+
+    assert files(web.plan_limits(lifted)) == [
+        ("cpu.max", "max 100000"),
+        ("pids.max", "max"),
+        ("memory.max", "max"),
+    ]
+
+
+@pytest.mark.needs("memory", "v1")
 def test_devices_are_denied_and_then_allowed_one_per_write(web: Cgroup) -> None:
     rules = [DeviceRule(True, "c", 1, 3, "rwm"), DeviceRule(True, "b", None, None, "m")]
 
@@ -303,6 +319,7 @@ def test_devices_are_denied_and_then_allowed_one_per_write(web: Cgroup) -> None:
     ]
 
 
+@pytest.mark.needs("devices", "v1")
 @pytest.mark.parametrize(
     "rule",
     [

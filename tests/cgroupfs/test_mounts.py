@@ -103,6 +103,7 @@ def test_a_missing_controller_is_named(tmp_path: Path) -> None:
         Hierarchies.read(str(host(tmp_path, mountinfo)))
 
 
+@pytest.mark.needs("memory", "v1")
 def test_a_report_names_what_is_mounted_where_and_what_is_not(captured: Hierarchies) -> None:
     report = {each.controller: each for each in captured.report()}
 

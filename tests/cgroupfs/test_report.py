@@ -84,6 +84,7 @@ def test_a_host_with_everything_in_the_unified_tree_misses_no_older_controller(t
     assert [loss.fields for loss in reports["net_cls"].lost] == [("net.net_classid",)]
 
 
+@pytest.mark.needs("cpu", "v1")
 def test_the_working_container_of_a_hybrid_kernel_lacks_little(captured: Hierarchies) -> None:
     reports = {each.controller: each for each in captured.report()}
 

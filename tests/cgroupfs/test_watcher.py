@@ -133,6 +133,7 @@ def test_a_burst_is_gathered_while_its_source_rests(web: Cgroup, clock: Clock) -
     assert told == [ReclaimPressure(web.path, web.inode, "medium", 25 * n) for n in (1, 3)]
 
 
+@pytest.mark.needs("memory", "v1")
 def test_an_oom_is_followed_until_its_victim_is_counted(web: Cgroup, clock: Clock) -> None:
     add(web, "memory", cgroup__event_control="", memory__oom_control="under_oom 0\noom_kill 0\n")
     kernel = Plain()
@@ -159,6 +160,7 @@ def test_after_lost_notices_everything_is_looked_at(web: Cgroup, clock: Clock) -
         assert watcher.read(timeout=0) == [PopulatedChanged(web.path, web.inode, True)]
 
 
+@pytest.mark.needs("memory", "v1")
 def test_a_removed_group_is_told_once_though_all_its_sources_see_it(web: Cgroup, clock: Clock) -> None:
     add(web, "memory", cgroup__event_control="")
     kernel = Plain()
@@ -174,6 +176,7 @@ def test_a_removed_group_is_told_once_though_all_its_sources_see_it(web: Cgroup,
         assert watcher.ways() == ()
 
 
+@pytest.mark.needs("freezer", "v1")
 def test_without_a_unified_tree_processes_and_freezer_are_looked_up(web: Cgroup, clock: Clock) -> None:
     del web.dirs["unified"]
     with Watcher(kernel=Plain(), clock=clock, poll_sec=1) as watcher:
