@@ -24,8 +24,8 @@ done
 [ "$(cat /sys/module/apparmor/parameters/enabled)" = Y ] || fail "AppArmor is off"
 [ "$(awk '$3 ~ /^cgroup/ { print $3 }' /proc/self/mounts)" = cgroup2 ] || fail "cgroup2 is not mounted alone"
 
-# For tests of disks and of swap: a disk with partitions, proportional weights, and a swap that costs no disk.
-modprobe -a bfq zram sd_mod || fail "cannot load bfq, zram and sd_mod"
+# For tests of disks, of swap and of networks: a disk with partitions, proportional weights, a swap that costs no disk.
+modprobe -a bfq zram sd_mod veth || fail "cannot load bfq, zram, sd_mod and veth"
 modprobe scsi_debug dev_size_mb=64 num_parts=2 || fail "cannot load scsi_debug"
 mke2fs -q /dev/sda1 && mount /dev/sda1 /var/tmp || fail "cannot use the disk with partitions"
 echo 256M >/sys/block/zram0/disksize
