@@ -105,7 +105,8 @@ def plan_bandwidth(now: CpuLimits, wanted: Wanted, possible_cpus: int) -> list[W
 def _plan_quota_and_period(before: Bandwidth, after: Bandwidth) -> list[Write]:
     """Two writes, the share of CPU time in between lying between the old and the new one.
 
-    Where neither order keeps to that, the quota is lifted for a moment: a group without one has its parent's.
+    It does if one of the two grows, the other shrinks, and the quota goes first. Where both grow or shrink no
+    order does, and the quota is lifted for a moment: a group without one has its parent's.
     """
     quota = Write("cpu", "cpu.cfs_quota_us", str(after.quota_usec))
     period = Write("cpu", "cpu.cfs_period_us", str(after.period_usec))
@@ -115,18 +116,10 @@ def _plan_quota_and_period(before: Bandwidth, after: Bandwidth) -> list[Write]:
         return [period]
     if before.quota_usec == NO_QUOTA:
         return [period, quota]
-    if after.quota_usec == NO_QUOTA or _is_between(
-        Bandwidth(after.quota_usec, before.period_usec), before, after
-    ):
+    apart = (after.quota_usec > before.quota_usec) != (after.period_usec > before.period_usec)
+    if apart or after.quota_usec == NO_QUOTA:
         return [quota, period]
-    if _is_between(Bandwidth(before.quota_usec, after.period_usec), before, after):
-        return [period, quota]
     return [quota._replace(value=str(NO_QUOTA)), period, quota]
-
-
-def _is_between(middle: Bandwidth, one: Bandwidth, other: Bandwidth) -> bool:
-    shares = [each.quota_usec / each.period_usec for each in (one, other)]
-    return min(shares) <= middle.quota_usec / middle.period_usec <= max(shares)
 
 
 def plan_cpu_max(now: CpuLimits, wanted: Wanted, possible_cpus: int) -> list[Write]:

@@ -71,14 +71,16 @@ class DevicesV2:
         """One program for all rules; none if the same is attached already."""
         if "unified" not in dirs:
             raise NotOffered("devices", PROGRAM)
-        for rule in rules:
-            check_rule(rule)
-        # As it will be read back: what can never be reached is not in a program.
-        seen = disassemble(assemble(rules)) or ()
-        value = format_rules(seen)
-        if value == read_program_rules(dirs["unified"]):
-            return []
-        return [Write("unified", PROGRAM, value)]
+        return plan_program(read_program_rules(dirs["unified"]), rules)
+
+
+def plan_program(now: str, rules: Sequence[DeviceRule]) -> list[Write]:
+    """The write that makes a program of `rules`, whose value is now `now`; BadLimit."""
+    for rule in rules:
+        check_rule(rule)
+    # As it will be read back: what can never be reached is not in a program.
+    value = format_rules(disassemble(assemble(rules)) or ())
+    return [] if value == now else [Write("unified", PROGRAM, value)]
 
 
 def read_program_rules(directory: ControlDir) -> str:

@@ -1,4 +1,4 @@
-"""Plans for what has few users (huge pages, misc, rdma, packet marks, nested changes), and refusals in words."""
+"""Plans for what has few users (huge pages, misc, rdma, packet marks, devices), and refusals in words."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from cgroupfs import (
     UNLIMITED,
     BadLimit,
     CgroupError,
+    ControlDir,
     DeviceRule,
     FreezeTimeout,
     Hierarchies,
@@ -20,11 +21,11 @@ from cgroupfs import (
     misc,
     net_marks,
 )
-from cgroupfs.devices import DevicesV1, DevicesV2
+from cgroupfs.devices import DevicesV1, DevicesV2, plan_program
 from cgroupfs.hugetlb import HugetlbV1, HugetlbV2
 from cgroupfs.nested import Change, plan_nested
 from cgroupfs.pids import PidsV1
-from cgroupfs.plan import read_value
+from cgroupfs.plan import apply, read_value
 from cgroupfs.refusals import explain
 from cgroupfs.tree import split_path
 from tests.cgroupfs.conftest import Tree
@@ -116,8 +117,52 @@ def test_rules_and_tasks_of_a_controller_that_is_not_there_are_not_offered() -> 
         DevicesV1().plan_rules({}, [])
     with pytest.raises(NotOffered):
         DevicesV2().plan_rules({}, [DeviceRule(True, "c", 1, 3, "r")])
+    assert values(plan_program("", [DeviceRule(True, "c", 1, 3, "r")])) == [
+        ("device program", "deny a; allow c 1:3 r")
+    ]
+    assert plan_program("deny a; allow c 1:3 r", [DeviceRule(True, "c", 1, 3, "r")]) == []
     with pytest.raises(NotOffered):
         PidsV1().plan_limits({}, {"pids_max": 5})
+
+
+def test_a_plain_directory_has_no_device_program(tree: Tree) -> None:
+    dirs = tree.make({"unified": {}})
+
+    with pytest.raises(NotOffered):
+        DevicesV2().plan_rules(dirs, [])
+    with pytest.raises(NotOffered):
+        read_value(dirs, Write("unified", "device program", ""))
+
+
+def test_device_rules_are_put_back_after_a_failure(tree: Tree) -> None:
+    files = {"devices.list": "c 1:3 rwm\n", "devices.allow": "", "devices.deny": ""}
+    plan = [Write("devices", "devices.deny", "a"), Write("pids", "pids.max", "5")]
+
+    with pytest.raises(NotOffered):
+        apply(tree.make({"devices": files}), plan)
+
+    assert tree.text("devices/devices.allow") == "c 1:3 rwm"
+
+
+class Settling(ControlDir):
+    """A directory that refuses its first write, as the devices hierarchy does after a child was removed."""
+
+    refused = False
+
+    def write(self, name: str, value: str) -> None:
+        if not self.refused:
+            self.refused = True
+            raise Refused(self.path, name, value, errno.EINVAL, "not yet")
+        super().write(name, value)
+
+
+def test_all_devices_are_denied_once_the_hierarchy_has_settled(tree: Tree) -> None:
+    made = tree.make({"devices": {"devices.list": "a *:* rwm\n", "devices.deny": ""}})["devices"]
+    dirs = {"devices": Settling(made.path, made.inode, made.device)}
+
+    apply(dirs, [Write("devices", "devices.deny", "a")])
+
+    assert tree.text("devices/devices.deny") == "a"
 
 
 def test_the_default_of_a_keyed_file_is_read_without_its_word(tree: Tree) -> None:

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from cgroupfs import UNLIMITED, BadLimit, ControlDir, IoLimit, NotOffered, Write
 from cgroupfs.blkio import BlkioV2
@@ -20,6 +22,7 @@ from cgroupfs.memory_limits import (
     MemoryLimits,
     is_above,
     plan_memory,
+    plan_soft_limit,
     plan_swappiness,
     plan_unified_memory,
     swap_alone,
@@ -80,6 +83,43 @@ def test_a_kernel_without_burst_and_idle_takes_the_others(tree: Tree) -> None:
     for field in ("cpu_burst_usec", "cpu_idle", "cpu_shares"):
         with pytest.raises(NotOffered):
             CpuV2().plan_limits(dirs, {field: 1}, 4)
+
+
+@pytest.mark.parametrize(
+    ("now", "wanted", "expected"),
+    [
+        # (cores, period) now and as wanted; the share of CPU time never leaves what lies between the two
+        ((0.5, 100_000), (1, 50_000), [("period", 50_000)]),
+        ((0.5, 100_000), (1.2, 50_000), [("quota", 60_000), ("period", 50_000)]),
+        ((0.5, 100_000), (0.1, 200_000), [("quota", 20_000), ("period", 200_000)]),
+        ((0.5, 100_000), (1, 200_000), [("quota", -1), ("period", 200_000), ("quota", 200_000)]),
+        ((0.5, 100_000), (0.4, 50_000), [("quota", -1), ("period", 50_000), ("quota", 20_000)]),
+        ((0.5, 100_000), (None, 50_000), [("quota", -1), ("period", 50_000)]),
+        ((UNLIMITED, 100_000), (1, 50_000), [("period", 50_000), ("quota", 50_000)]),
+    ],
+)
+def test_a_quota_and_its_period_change_without_a_share_outside(
+    now: tuple[float, int], wanted: tuple[float | None, int], expected: list[tuple[str, int]]
+) -> None:
+    wish = dict(zip(("cpu_max_cores", "cpu_period_usec"), wanted, strict=True))
+
+    writes = plan_bandwidth(CpuLimits(*now), wish, 4)
+
+    assert values(writes) == [(f"cpu.cfs_{kind}_us", str(number)) for kind, number in expected]
+
+
+@given(numbers=st.tuples(*[st.integers(1_000, 1_000_000)] * 4))
+def test_no_step_leaves_what_lies_between(numbers: tuple[int, int, int, int]) -> None:
+    quota, period, new_quota, new_period = numbers
+    wish = {"cpu_max_cores": new_quota / new_period, "cpu_period_usec": new_period}
+    shares = [quota / period, new_quota / new_period]
+
+    for write in plan_bandwidth(CpuLimits(quota / period, period), wish, 1000):
+        quota, period = (int(write.value), period) if "quota" in write.file else (quota, int(write.value))
+        inside = min(shares) * 0.999 <= quota / period <= max(shares) * 1.001
+        assert quota == -1 or inside
+    assert abs(quota - new_quota) <= 1
+    assert period == new_period
 
 
 def test_what_is_not_offered_is_planned_as_nothing() -> None:
@@ -156,6 +196,11 @@ def test_swap_alone_is_told_where_both_limits_are() -> None:
 def test_memory_without_swap_accounting_is_one_write() -> None:
     assert values(plan_memory(MemoryLimits(UNLIMITED), {"memory_max_bytes": MIB})) == [
         ("memory.limit_in_bytes", str(MIB))
+    ]
+    now = MemoryLimits(soft_limit_bytes=MIB)
+    assert plan_soft_limit(now, {"memory_soft_limit_bytes": MIB + 5}) == []
+    assert values(plan_soft_limit(now, {"memory_soft_limit_bytes": None})) == [
+        ("memory.soft_limit_in_bytes", "-1")
     ]
 
 

@@ -15,11 +15,12 @@ from pathlib import Path
 from typing import Any, Final
 
 ROOT: Final = Path(__file__).resolve().parents[2]
+TESTS_FAILED: Final = 1  # the tests themselves are for `make test` to tell of
 TESTS: Final = ("tests/cgroupfs", "--ignore=tests/cgroupfs/test_parsers.py", "-m", "not kernel")
 MODULES: Final = (
-    *("all_limits", "conversions", "cpu_limits", "device_program", "device_rules", "errors", "events", "fields"),
-    *("io_limits", "io_settings", "io_traffic", "limits", "memory_events", "memory_limits", "mounts"),
-    *("net_messages", "plan", "refusals", "statistic", "values", "wishes", "writes"),
+    *("all_limits", "conversions", "cpu_limits", "device_program", "device_rules", "errors", "events"),
+    *("fields", "io_limits", "io_settings", "io_traffic", "limits", "memory_events", "memory_limits"),
+    *("mounts", "nested", "net_messages", "plan", "refusals", "statistic", "values", "wishes", "writes"),
 )
 # Elsewhere, functions whose name says that they are pure, or planning, which reads but decides.
 FUNCTIONS: Final = re.compile(r"(.*\.)?_?((parse|plan|check|format|split)_\w+|make_\w+_parser|build)")
@@ -62,7 +63,7 @@ def _measure() -> dict[str, Any]:
             done = subprocess.run(
                 command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False
             )
-            if done.returncode != 0:
+            if done.returncode not in (0, TESTS_FAILED):
                 sys.exit(f"{' '.join(command)} failed:\n{done.stdout[-4000:]}{done.stderr[-2000:]}")
         report: dict[str, Any] = json.loads(Path(scratch, "report.json").read_text())
     return report

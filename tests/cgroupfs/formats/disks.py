@@ -36,6 +36,27 @@ DISKS: Final = (
         {"8:0": (4096, 8192, None)},
     ),
     Format(
+        "6.18",
+        "io_traffic.parse_operations",
+        "as many lines as for two disks, in another order",
+        lines(
+            *(*_SDA_V1[1:], "8:0 Read 4096", "8:0 Discard 512", "8:0 Total 12800", "(unknown) Read 1"),
+            *("(unknown) Write 2", "(unknown) Sync 1", "(unknown) Async 2", "(unknown) Discard 0"),
+            *("(unknown) Total 3", "Total 12803"),
+        ),
+        {"8:0": (4096, 8192, 512)},
+    ),
+    Format(
+        "6.8",
+        "io_traffic.parse_operations",
+        "a whole disk without a number",
+        lines(
+            *("(unknown) Read 1", "(unknown) Write 2", "(unknown) Sync 1", "(unknown) Async 2"),
+            *("(unknown) Discard 0", "(unknown) Total 3", "Total 3"),
+        ),
+        {},
+    ),
+    Format(
         "4.9",
         "io_traffic.parse_io_stat",
         "no discards",
