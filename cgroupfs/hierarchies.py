@@ -11,7 +11,7 @@ from cgroupfs.cgroup import Cgroup
 from cgroupfs.errors import CgroupError, CgroupGone, NoCgroups
 from cgroupfs.files import ControlDir
 from cgroupfs.host import Host
-from cgroupfs.mounts import Place, find_places, parse_mountinfo, parse_proc_cgroups
+from cgroupfs.mounts import Place, controller_of, find_places, parse_mountinfo, parse_proc_cgroups
 from cgroupfs.namespace import localise, parse_proc_cgroup
 from cgroupfs.readers import Readers, choose_readers
 from cgroupfs.report import HierarchyReport, make_reports
@@ -58,8 +58,16 @@ class Hierarchies:
         return cls(places, Host(root), _read_unmounted(base, places))
 
     def within(self, base: str) -> Hierarchies:
-        """The same, but nothing is changed above the group `base`."""
-        return Hierarchies(self.places, self.host, self._unmounted, base)
+        """The same, but nothing is changed above the group `base`.
+
+        `NoCgroups` if what is handed down to it does not suffice.
+        """
+        places = self.places
+        offered = None if self._unified is None else _read_offered(self._unified + base.rstrip("/"))
+        if offered is not None:
+            names = {"unified", *(controller_of(name) for name in offered.split())}
+            places = {name: place for name, place in places.items() if place.kind == "v1" or name in names}
+        return Hierarchies(places, self.host, self._unmounted, base)
 
     @property
     def readers(self) -> Readers:

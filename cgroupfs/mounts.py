@@ -84,6 +84,11 @@ def parse_proc_cgroups(text: str) -> tuple[KnownController, ...]:
     return tuple(known)
 
 
+def controller_of(name: str) -> str:
+    """Our name for a controller of the unified tree, which calls one otherwise."""
+    return "blkio" if name == "io" else name
+
+
 def find_places(mounts: Iterable[Mount], read_offered: Callable[[str], str | None]) -> dict[str, Place]:
     """The place of each controller; key ``unified`` is the v2 tree itself.
 
@@ -100,6 +105,6 @@ def find_places(mounts: Iterable[Mount], read_offered: Callable[[str], str | Non
         if mount.kind == "v2" and "unified" not in places:
             places["unified"] = Place("unified", "v2", mount.mounted_at, mount.root)
             for controller in (read_offered(mount.mounted_at) or "").split():
-                name = "blkio" if controller == "io" else controller
+                name = controller_of(controller)
                 places.setdefault(name, Place(name, "v2", mount.mounted_at, mount.root))
     return places

@@ -100,6 +100,8 @@ def settle(config: Config, hierarchies: cgroupfs.Hierarchies) -> tuple[Config, c
     placement = cgroupfs.place(hierarchies, config.cgroup_parent)
     try:
         hierarchies = cgroupfs.settle(hierarchies, placement)
+    except cgroupfs.NoCgroups as error:
+        raise StartRefused(EXIT_CONFIG, f"{placement.base}: {error}") from error
     except cgroupfs.CgroupError as error:
         raise StartRefused(EXIT_FAILED, str(error)) from error
     if placement.advice:

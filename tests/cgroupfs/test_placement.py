@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from cgroupfs import Hierarchies, ParseError
+from cgroupfs import Hierarchies, NoCgroups, ParseError, settle
 from cgroupfs.mounts import Mount
 from cgroupfs.namespace import localise, parse_proc_cgroup
 from cgroupfs.placement import Ground, decide, is_delegated, place, read_ground
@@ -106,6 +106,27 @@ def test_a_top_with_a_type_is_not_the_root_of_all(tmp_path: Path) -> None:
     hierarchies = host(tmp_path, "/", systemd=False, type_="domain\n")
 
     assert read_ground(hierarchies, "cgwarden", str(tmp_path)) == Ground("/", exempt=False, hands_down=True)
+
+
+def test_a_delegated_group_without_what_containers_need_is_refused_in_one_line(tmp_path: Path) -> None:
+    hierarchies = host(tmp_path, UNIT, systemd=True, type_=None)
+    (tmp_path / "sys/fs/cgroup" / UNIT.lstrip("/") / "cgroup.controllers").write_text("pids\n")
+
+    with pytest.raises(NoCgroups, match=r"cpu, memory are neither.*cgroup\.subtree_control"):
+        settle(hierarchies, decide(SERVICE, "cgwarden"))
+
+
+def test_only_what_is_handed_down_to_the_base_is_used_there(tmp_path: Path) -> None:
+    hierarchies = host(tmp_path, UNIT, systemd=True, type_=None)
+    offered = tmp_path / "sys/fs/cgroup" / UNIT.lstrip("/") / "cgroup.controllers"
+    offered.write_text("cpu memory pids io\n")
+    (offered.parents[2] / "cgroup.controllers").write_text("cpu io memory pids hugetlb\n")
+
+    ours = Hierarchies.read(str(tmp_path)).within(UNIT)
+
+    assert set(ours.places) == {"cpu", "memory", "pids", "blkio", "unified"}
+    assert ours.base == ("system.slice", "cgwarden.service")
+    assert hierarchies.within("/not/there").places == hierarchies.places
 
 
 def test_without_a_unified_tree_there_is_nothing_to_make_room_for(captured: Hierarchies) -> None:
