@@ -70,7 +70,7 @@ def test_the_slow_round_tells_of_peaks_nodes_and_the_freezer(working: Cgroup) ->
     assert slow.memory_limit_hits == 0
     assert slow.memory_peak_bytes is None or slow.memory_peak_bytes >= SHARED_BYTES
     assert slow.numa is not None
-    # Shared memory counts as anonymous in v1's numbers per node and as file memory in v2's: the sum is the same.
+    # Per node shared memory is anonymous to v1 and file memory to v2: the sum is the same.
     on_nodes = sum(node.anon_bytes + node.file_bytes for node in slow.numa.values())
     assert abs(on_nodes - (memory.anon_bytes or 0) - (memory.file_bytes or 0)) <= MIB
 

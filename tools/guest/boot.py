@@ -60,6 +60,7 @@ def _make_sources_image(image: Path) -> None:
         root = Path(scratch)
         for name in SOURCES:
             copy = place(root, ROOT / name)
+            copy.parent.mkdir(parents=True, exist_ok=True)
             if (ROOT / name).is_dir():
                 shutil.copytree(ROOT / name, copy)
             else:

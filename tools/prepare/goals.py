@@ -43,7 +43,7 @@ _TEST: Final = (
 _FUZZ: Final = (Step("Fuzzer", ("requirements/fuzz.txt",), python.install_fuzzer, python.has_fuzzer),)
 _GUEST: Final = (
     Step("Guest programs", (), guest.install_packages, lambda: not guest.missing_packages()),
-    Step("Guest kernel", (), guest.fetch_kernel, guest.has_kernel),
+    Step("Guest kernel", (), guest.fetch_kernel, guest.has_kernel, version=" ".join(guest.MODULES)),
     Step("Guest boot", ("requirements/guest.txt",), guest.install_virtme, guest.has_virtme),
     Step(
         "Guest Python",

@@ -35,9 +35,9 @@ _PROGRAMS: Final = {
     "mke2fs": "e2fsprogs",
 }
 # Parts of the kernel's modules that the guest or a test can want; the rest is 350 MB.
-_MODULES: Final = (
+MODULES: Final = (
     "arch", "block", "crypto", "lib", "mm", "net/9p", "net/core", "net/sched",
-    "drivers/block", "drivers/char", "drivers/input", "drivers/scsi", "drivers/virtio",
+    "drivers/block", "drivers/char", "drivers/input", "drivers/net/veth.ko", "drivers/scsi", "drivers/virtio",
     "fs/9p", "fs/ext4", "fs/fscache", "fs/fuse", "fs/jbd2", "fs/mbcache.ko", "fs/netfs", "fs/overlayfs",
 )  # fmt: skip
 # Distributions that tests/cgroupfs imports, and what those import.
@@ -71,7 +71,7 @@ def fetch_kernel(log: Path) -> None:
         # A release with merged /usr may have them in either place.
         modules = next(root.glob("**/modules/*/kernel")).parent
         target = KERNEL / "lib" / "modules" / modules.name
-        for part in _MODULES:
+        for part in MODULES:
             _copy_modules(modules / "kernel" / part, target / "kernel" / part)
         for table in modules.glob("modules.*"):
             shutil.copy2(table, target)
@@ -130,10 +130,12 @@ def place(root: Path, path: Path) -> Path:
 
 
 def _copy_modules(source: Path, target: Path) -> None:
-    for file in [source, *source.rglob("*")]:
+    # A module that is named alone may be compressed, and then has a longer name.
+    found = source.rglob("*") if source.is_dir() else source.parent.glob(f"{source.name}*")
+    for file in found:
         if not file.is_file():
             continue
-        copy = target / file.relative_to(source)
+        copy = target.parent / file.relative_to(source.parent)
         copy.parent.mkdir(parents=True, exist_ok=True)
         # The program that loads the first of them knows no compression.
         if file.suffix == ".xz":
