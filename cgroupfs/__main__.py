@@ -59,10 +59,10 @@ def _rows(value: object, prefix: str = "") -> Iterator[tuple[str, str]]:
     if isinstance(value, dict) and value:
         for key, item in value.items():
             yield from _rows(item, f"{prefix}.{key}" if prefix else str(key))
-    elif isinstance(value, list) and any(isinstance(item, dict) for item in value):
+    elif isinstance(value, list | tuple) and any(isinstance(item, dict) for item in value):
         for number, item in enumerate(value):
             yield from _rows(item, f"{prefix}.{number}")
-    elif isinstance(value, list | dict):
+    elif isinstance(value, list | tuple | dict):
         yield prefix, ", ".join(map(str, value)) or "-"
     else:
         yield prefix, "not offered" if value is None else str(value)

@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 
 from cgroupfs.errors import BadLimit, NotOffered
 from cgroupfs.statistic import Dirs
-from cgroupfs.values import UNLIMITED, Limit, parse_flat, parse_int, parse_limit, parse_v1_limit
+from cgroupfs.values import UNLIMITED, Limit, parse_flat, parse_int, parse_v1_limit
 from cgroupfs.wishes import Wanted, check_limit, is_lifted
 from cgroupfs.writes import Write
 
@@ -92,7 +92,8 @@ class HugetlbV2(HugetlbV1):
     no_limit = "max"
 
     def _parse_limit(self, text: str) -> Limit:
-        return parse_limit(text, "hugetlb limit")
+        """A new group shows the most that the kernel can count and not "max" (seen on 6.18)."""
+        return UNLIMITED if text.strip() == "max" else parse_v1_limit(text, "hugetlb limit")
 
     def _parse_hits(self, text: str) -> int | None:
         return parse_flat(text, "hugetlb events").get("max")

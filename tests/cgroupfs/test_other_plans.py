@@ -63,6 +63,13 @@ def test_a_limit_on_huge_pages_that_rounds_to_the_one_in_force_is_no_change(tree
         plan({}, [], {"hugetlb_max_bytes": {"2MB": 0}})
 
 
+@pytest.mark.parametrize("text", ["max\n", "9223372036854771712\n"])
+def test_huge_pages_have_no_limit_in_either_word(tree: Tree, text: str) -> None:
+    dirs = tree.make({"hugetlb": {"hugetlb.2MB.current": "0\n", "hugetlb.2MB.max": text}})
+
+    assert HugetlbV2().read_limits(dirs, ["2MB"]) == {"2MB": UNLIMITED}
+
+
 def test_misc_resources_are_limited_by_name(tree: Tree) -> None:
     dirs = tree.make({"misc": {"misc.max": "sev max\nsev_es 10\n", "misc.current": "sev 0\nsev_es 1\n"}})
 
