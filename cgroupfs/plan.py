@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final
 
 from cgroupfs import cpuset_writes, memory_reclaim
@@ -43,10 +43,10 @@ def apply(dirs: Dirs, plan: Sequence[Write]) -> list[Written]:
 
     `Refused`, `NotOffered` or `CgroupGone` if a write fails; what was written before it is put back.
     """
-    return apply_all([(dirs, write) for write in plan])
+    return apply_all((dirs, write) for write in plan)
 
 
-def apply_all(plan: Sequence[tuple[Dirs, Write]]) -> list[Written]:
+def apply_all(plan: Iterable[tuple[Dirs, Write]]) -> list[Written]:
     """The same for writes to several groups."""
     done: list[tuple[Dirs, Write, str]] = []
     try:
