@@ -54,8 +54,9 @@ class Nest:
         """As wished, or refused for a reason that the model knows, and then nothing has changed."""
         group = self.groups[self.wishes.rng.choice(NAMES)]
         cgroup, wish = self.cgroups[group.name], self.wishes.for_one()
-        memory = cgroup.hot(keep=False).read().memory
-        group.usage_bytes = 0 if memory is None else memory.usage_bytes
+        if "memory_max_bytes" in wish:
+            memory = cgroup.hot(keep=False).read().memory
+            group.usage_bytes = 0 if memory is None else memory.usage_bytes
         try:
             cgroup.apply(cgroup.plan_limits(wish))
         except CgroupError as e:
