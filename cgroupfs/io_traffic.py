@@ -6,6 +6,7 @@ Documentation/admin-guide/cgroup-v1/blkio-controller.rst and cgroup-v2.rst, "IO"
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Final, NamedTuple
 
@@ -48,6 +49,11 @@ class IoStat(NamedTuple):
 
 Operations = dict[str, tuple[int, int, int | None]]
 _WORDS_PER_DEVICE: Final = 18
+# The usual line of io.stat, matched as a whole: the slow way takes four times as long.
+_LINE: Final = re.compile(
+    rb"(?:\d+:\d+ )*(\d+:\d+) rbytes=(\d{1,20}) wbytes=(\d{1,20}) rios=(\d{1,20}) wios=(\d{1,20})"
+    rb"(?: dbytes=(\d{1,20}))?(?: [^\s=]+=\S+)*"
+)
 # Disks of ZFS and NVMe multipath, maybe several: nobody can tell which (containerd/cgroups#393).
 UNNAMED: Final = b"(unknown)"
 
@@ -108,6 +114,12 @@ def parse_io_stat(raw: bytes) -> IoStat:
     """
     devices = []
     for line in raw.splitlines():
+        match = _LINE.fullmatch(line)
+        if match is not None:
+            name, read, write, reads, writes, discard = match.groups()
+            discarded = None if discard is None else int(discard)
+            devices.append(DeviceIo(name.decode(), int(read), int(write), int(reads), int(writes), discarded))
+            continue
         name, field = _split_line(line)
         if b"rbytes" in field and name != UNNAMED:
             devices.append(_build_device(_name(name), field, line))
