@@ -89,6 +89,13 @@ DISKS: Final = (
         IoStat((DeviceIo("8:0", 4096, 0, 1, 2, None),)),
     ),
     Format(
+        "none",
+        "io_traffic.parse_io_stat",
+        "the order of keys is no promise",
+        lines("8:0 wbytes=0 rbytes=4096 wios=2 rios=1 dbytes=0", "8:16 rios=1 wios=2 rbytes=4096 wbytes=0"),
+        IoStat((DeviceIo("8:0", 4096, 0, 1, 2, 0), DeviceIo("8:16", 4096, 0, 1, 2, None))),
+    ),
+    Format(
         "6.1",
         "io_traffic.parse_cost_wait",
         "the time that requests waited, where the cost model tells it",
