@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -46,7 +47,7 @@ class Hierarchies:
         """Ask the kernel what is mounted; `root` is for fake trees. `NoCgroups` on a host of another kind."""
         base = Path(root)
         try:
-            mounts = parse_mountinfo((base / "proc/self/mountinfo").read_text())
+            mounts = parse_mountinfo(os.fsdecode((base / "proc/self/mountinfo").read_bytes()))
         except FileNotFoundError as e:
             raise NoCgroups("cannot read /proc/self/mountinfo; mount /proc") from e
         own = _read_own(base)
@@ -148,7 +149,7 @@ def _read_offered(mounted_at: str) -> str | None:
 def _read_own(base: Path) -> dict[str, str]:
     """The groups that this process is in; none on a fake tree that does not tell."""
     try:
-        return parse_proc_cgroup((base / "proc/self/cgroup").read_text())
+        return parse_proc_cgroup(os.fsdecode((base / "proc/self/cgroup").read_bytes()))
     except FileNotFoundError:
         return {}
 

@@ -92,7 +92,7 @@ def _parse_operations_by_line(raw: bytes) -> Operations:
         if len(words) == 3:
             by_device.setdefault(words[0], {})[words[1]] = words[2]
         elif len(words) != 2 or words[0] != b"Total":
-            raise ParseError("blkio.throttle", repr(line[:80]))
+            raise ParseError("blkio.throttle", line[:81])
     return {
         _name(device): _pick_operations(fields, raw)
         for device, fields in by_device.items()

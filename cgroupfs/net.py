@@ -37,7 +37,7 @@ def _parse_line(line: bytes) -> InterfaceCounters:
     name, colon, numbers = line.rpartition(b":")  # the name itself may hold a colon
     words = numbers.split()
     if not colon or len(words) != _COLUMNS or not all(word.isdigit() and len(word) <= 20 for word in words):
-        raise ParseError("net/dev", repr(line[:80]))
+        raise ParseError("net/dev", line[:81])
     rx_bytes, rx_packets, rx_errors, rx_drops = map(int, words[:4])
     tx_bytes, tx_packets, tx_errors, tx_drops = map(int, words[8:12])
     return InterfaceCounters(

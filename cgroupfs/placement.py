@@ -104,7 +104,7 @@ def read_ground(hierarchies: Hierarchies, name: str, root: str = "/") -> Ground:
     unified = hierarchies.places.get("unified")
     if unified is None:
         return Ground(own="/", exempt=True, hands_down=False, systemd=systemd)
-    own = parse_proc_cgroup(Path(root, "proc/self/cgroup").read_text(encoding="ascii")).get("unified", "/")
+    own = parse_proc_cgroup(os.fsdecode(Path(root, "proc/self/cgroup").read_bytes())).get("unified", "/")
     own = own.removeprefix(unified.root.rstrip("/")) or "/"
     with contextlib.closing(ControlDir.open(unified.mounted_at)) as top:
         served = subtree.read_words(top, "cgroup.controllers").intersection(subtree.SERVED)

@@ -67,7 +67,7 @@ def parse_pressure(raw: bytes) -> Psi:
         )
     match = _SOME.fullmatch(raw)
     if match is None:
-        raise ParseError("pressure", repr(raw[:80]))
+        raise ParseError("pressure", raw[:81])
     s10, s60, s300, some = match.groups()
     return Psi(percent(s10), percent(s60), percent(s300), int(some), None, None, None, None)
 

@@ -111,3 +111,12 @@ def test_a_report_names_what_is_mounted_where_and_what_is_not(captured: Hierarch
     assert report["unified"].kind == "v2"
     assert report["net_cls"].mounted_at is None
     assert report["blkio"].cost_usec is not None
+
+
+def test_a_mount_point_of_any_bytes_hides_no_other(tmp_path: Path) -> None:
+    odd = b"90 31 0:90 / /mnt/\xff\r\x0c\xe2\x80\xa8 rw - tmpfs tmpfs rw\n"
+    mountinfo = "".join(V1.format(name) for name in NEEDED) + UNIFIED
+    host(tmp_path, "")
+    (tmp_path / "proc/self/mountinfo").write_bytes(odd + mountinfo.encode())
+
+    assert "memory" in Hierarchies.read(str(tmp_path)).places
