@@ -9,14 +9,14 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
-from cgroupfs import freezer, plan, tree
-from cgroupfs.devices import DeviceRule
+from cgroupfs import all_limits, freezer, plan, tree
+from cgroupfs.device_rules import DeviceRule
 from cgroupfs.errors import CgroupError, CgroupGone, NotOffered
 from cgroupfs.files import ControlDir
 from cgroupfs.host import Host
 from cgroupfs.hot import HotFiles
 from cgroupfs.hugetlb import HugetlbStat, read_page_sizes
-from cgroupfs.limits import Limits, check_fields
+from cgroupfs.limits import Limits
 from cgroupfs.numa import NumaBytes
 from cgroupfs.readers import Readers
 from cgroupfs.statistic import Dirs
@@ -40,6 +40,12 @@ class SlowStats(NamedTuple):
     hugetlb: Mapping[str, HugetlbStat] | None
     populated: bool | None
     freezer: str
+    memory_high_hits: int | None = None
+    memory_low_hits: int | None = None
+    ooms: int | None = None
+    oom_group_kills: int | None = None
+    own_oom_kills: int | None = None  # own: without the groups below
+    swap_peak_bytes: int | None = None
 
 
 class Cgroup:
@@ -73,30 +79,8 @@ class Cgroup:
 
     def read_limits(self) -> Limits:
         """All limits as the kernel holds them now."""
-        readers, dirs = self.readers, self._opened("cpu", "cpuset", "blkio")
-        memory, cpu, cpuset = (
-            readers.memory.read_limits(dirs),
-            readers.cpu.read_limits(dirs),
-            readers.numa.read_limits(dirs),
-        )
-        return Limits(
-            memory_max_bytes=memory.max_bytes,
-            memory_swap_max_bytes=memory.swap_max_bytes,
-            memory_high_bytes=memory.high_bytes,
-            memory_soft_limit_bytes=memory.soft_limit_bytes,
-            cpu_max_cores=cpu.max_cores,
-            cpu_period_usec=cpu.period_usec,
-            cpu_burst_usec=cpu.burst_usec,
-            cpu_shares=cpu.shares,
-            cpu_idle=cpu.idle,
-            cpuset_cpus=cpuset.cpus,
-            cpuset_mems=cpuset.mems,
-            cpuset_cpus_effective=cpuset.cpus_effective,
-            cpuset_mems_effective=cpuset.mems_effective,
-            pids_max=readers.pids.read_limit(dirs),
-            blkio_weight=readers.blkio.read_weight(dirs),
-            io_max=readers.blkio.read_io_max(dirs),
-        )
+        dirs = self._opened("cpu", "cpuset", "blkio")
+        return all_limits.read_limits(self.readers, dirs, self.page_sizes())
 
     def read_freezer(self) -> str:
         """``thawed``, ``freezing`` or ``frozen``, by whichever freezer holds it."""
@@ -115,9 +99,15 @@ class Cgroup:
             numa=self.readers.numa.read_bytes_per_node(dirs),
             pids_peak=pids.peak,
             pids_limit_hits=pids.limit_hits,
-            hugetlb=self._read_hugetlb(),
+            hugetlb=self.readers.hugetlb.read(dirs, self.page_sizes()),
             populated=populated,
             freezer=frozen or freezer.THAWED,
+            memory_high_hits=memory.high_hits,
+            memory_low_hits=memory.low_hits,
+            ooms=memory.ooms,
+            oom_group_kills=memory.oom_group_kills,
+            own_oom_kills=memory.own_oom_kills,
+            swap_peak_bytes=memory.swap_peak_bytes,
         )
 
     def _opened(self, *controllers: str) -> Dirs:
@@ -136,16 +126,7 @@ class Cgroup:
         Keys are `Limits` fields; ``UNLIMITED``, ``"max"`` or None lifts one. Writes nothing.
         `BadLimit`, `NotOffered`.
         """
-        check_fields(wanted)
-        readers, dirs, host = self.readers, self.dirs, self._host
-        cpus = host.read_possible_cpus()
-        return [
-            *readers.numa.plan_limits(dirs, wanted, host),
-            *readers.cpu.plan_limits(dirs, wanted, cpus),
-            *readers.pids.plan_limits(dirs, wanted),
-            *readers.blkio.plan_limits(dirs, wanted, host),
-            *readers.memory.plan_limits(dirs, wanted),
-        ]
+        return all_limits.plan_limits(self.readers, self.dirs, self._host, self.page_sizes(), wanted)
 
     def plan_devices(self, rules: Sequence[DeviceRule]) -> list[Write]:
         """Deny all devices, then allow one rule per write."""
@@ -158,6 +139,19 @@ class Cgroup:
     def read_value(self, write: Write) -> str:
         """What the kernel holds now where `write` would write, in the form of a value for it."""
         return plan.read_value(self.dirs, write)
+
+    def reclaim(self, wanted_bytes: int) -> int:
+        """Ask the kernel to free memory that can be had back; how many bytes it freed. May block long."""
+        return self.readers.memory.reclaim(self.dirs, wanted_bytes)
+
+    @property
+    def perf_path(self) -> str | None:
+        """The directory whose fd ``perf_event_open(2)`` takes for a cgroup; None if there is none.
+
+        Where nobody has mounted the v1 hierarchy, the kernel counts by groups of the unified tree.
+        """
+        directory = self.dirs.get("perf_event", self.dirs.get("unified"))
+        return None if directory is None else directory.path
 
     @property
     def freezer_file(self) -> str:
@@ -212,11 +206,11 @@ class Cgroup:
         """Let go of kept fds once no other thread uses them; the cgroup stays, and may still be asked."""
         self.dirs = {controller: directory.unkept() for controller, directory in self.dirs.items()}
 
-    def _read_hugetlb(self) -> Mapping[str, HugetlbStat] | None:
-        """Which page sizes there are is settled when the cgroup is made, and listing a directory is dear."""
+    def page_sizes(self) -> tuple[str, ...]:
+        """Huge page sizes: settled when the cgroup is made, and dear to find by listing a directory."""
         if self._page_sizes is None:
             self._page_sizes = read_page_sizes(self.dirs)
-        return self.readers.hugetlb.read(self.dirs, self._page_sizes)
+        return self._page_sizes
 
     def _all_pids(self) -> set[int]:
         """Processes in any hierarchy: one that was only half moved in must not be overlooked."""

@@ -7,13 +7,29 @@ Documentation/admin-guide/cgroup-v2.rst, "CPU"; Documentation/scheduler/sched-bw
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any, Literal, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 
-from cgroupfs.cpu_limits import Cores, CpuLimits, plan_bandwidth, plan_weight
-from cgroupfs.errors import NotOffered, ParseError
+from cgroupfs.cpu_limits import (
+    SHARES,
+    WEIGHT,
+    Cores,
+    CpuLimits,
+    plan_bandwidth,
+    plan_cpu_max,
+    plan_weight,
+)
+from cgroupfs.errors import ParseError
 from cgroupfs.statistic import Dirs, Picker, Source, parse_number
-from cgroupfs.values import NSEC_PER_USEC, UNLIMITED, Unlimited, parse_flag, parse_int, parse_signed
-from cgroupfs.wishes import Wanted
+from cgroupfs.values import (
+    NSEC_PER_USEC,
+    UNLIMITED,
+    Unlimited,
+    parse_flag,
+    parse_flat,
+    parse_int,
+    parse_signed,
+)
+from cgroupfs.wishes import Wanted, check_offered
 from cgroupfs.writes import Write
 
 
@@ -28,6 +44,14 @@ class CpuStat(NamedTuple):
     throttled_usec: int | None = None
     bursts: int | None = None
     burst_usec: int | None = None
+
+
+class CpuDetails(NamedTuple):
+    """What is looked at now and then; None: this kernel does not tell."""
+
+    throttled_self_usec: int | None = None  # by its own limit, not by those of groups above
+    per_cpu_usec: tuple[int, ...] | None = None
+    rt_runtime_usec: int | None = None
 
 
 def _bandwidth_of_nsec(numbers: Iterable[int | None]) -> tuple[int | None, ...]:
@@ -61,6 +85,8 @@ class CpuV1:
     """``cpu`` and ``cpuacct`` as separate hierarchies, or one, with or without a unified tree beside them."""
 
     limit_files = ("cpu.cfs_quota_us", "cpu.cfs_period_us", "cpu.cfs_burst_us", "cpu.shares", "cpu.idle")
+    detail_files: tuple[str, ...] = ("cpu.stat.local", "cpu.rt_runtime_us")
+    per_cpu_files: tuple[str, ...] = ("cpuacct.usage_percpu",)
 
     def __init__(self, *, unified: bool) -> None:
         self._unified = unified
@@ -95,40 +121,79 @@ class CpuV1:
     def plan_limits(self, dirs: Dirs, wanted: Wanted, possible_cpus: int) -> list[Write]:
         """Writes for the ``cpu_*`` fields in `wanted`; BadLimit, NotOffered."""
         now = self.read_limits(dirs)
-        path = dirs["cpu"].path if "cpu" in dirs else "cpu"
-        for field, file, value in (
-            ("cpu_max_cores", "cpu.cfs_quota_us", now.max_cores),
-            ("cpu_period_usec", "cpu.cfs_period_us", now.period_usec),
-            ("cpu_burst_usec", "cpu.cfs_burst_us", now.burst_usec),
-            ("cpu_shares", "cpu.shares", now.shares),
-            ("cpu_idle", "cpu.idle", now.idle),
-        ):
-            if field in wanted and value is None:
-                raise NotOffered(path, file)
-        return plan_bandwidth(now, wanted, possible_cpus) + plan_weight(now, wanted)
+        _check_offered(dirs, wanted, now, (*self.limit_files, "cpu.weight"))
+        return plan_bandwidth(now, wanted, possible_cpus) + plan_weight(now, wanted, SHARES)
+
+    def read_details(self, dirs: Dirs) -> CpuDetails:
+        own, runtime = _read_files(dirs, self.detail_files)
+        percpu = dirs["cpuacct"].read(self.per_cpu_files[0]) if "cpuacct" in dirs else None
+        field = {} if own is None else parse_flat(own, "cpu.stat.local")
+        return CpuDetails(
+            throttled_self_usec=_usec(field.get("throttled_time")),
+            per_cpu_usec=None if percpu is None else parse_percpu(percpu),
+            rt_runtime_usec=None if runtime is None else parse_signed(runtime, "cpu.rt_runtime_us"),
+        )
 
 
 class CpuV2:
-    """The cpu controller of the unified tree."""
+    """The cpu controller of the unified tree, which shows usage in every cgroup, enabled or not."""
 
     limit_files = ("cpu.max", "cpu.max.burst", "cpu.weight", "cpu.idle")
+    detail_files: tuple[str, ...] = ("cpu.stat.local",)
+    per_cpu_files: tuple[str, ...] = ()
 
     def __init__(self) -> None:
-        self.sources = (Source("cpu", "cpu.stat", make_cpu_stat_parser()),)
+        self.sources: tuple[Source, ...] = (Source("cpu", "cpu.stat", make_cpu_stat_parser()),)
 
     def build(self, values: Sequence[Any]) -> CpuStat | None:
         stat: CpuStat | None = values[0]
         return stat
 
     def read_limits(self, dirs: Dirs) -> CpuLimits:
-        bandwidth, burst, _, idle = _read_files(dirs, self.limit_files)
-        quota, period = parse_cpu_max(bandwidth) if bandwidth is not None else (None, None)
+        bandwidth, burst, weight, idle = _read_files(dirs, self.limit_files)
+        quota, period = (None, None) if bandwidth is None else parse_cpu_max(bandwidth)
         return CpuLimits(
             max_cores=quota if quota is None or quota is UNLIMITED or period is None else quota / period,
             period_usec=period,
             burst_usec=None if burst is None else parse_int(burst, "cpu.max.burst"),
+            weight=None if weight is None else parse_int(weight, "cpu.weight"),
             idle=None if idle is None else parse_flag(idle, "cpu.idle"),
         )
+
+    def plan_limits(self, dirs: Dirs, wanted: Wanted, possible_cpus: int) -> list[Write]:
+        """Writes for the ``cpu_*`` fields in `wanted`; BadLimit, NotOffered."""
+        now = self.read_limits(dirs)
+        bandwidth, burst, weight, idle = self.limit_files
+        _check_offered(dirs, wanted, now, (bandwidth, bandwidth, burst, "cpu.shares", idle, weight))
+        return plan_cpu_max(now, wanted, possible_cpus) + plan_weight(now, wanted, WEIGHT)
+
+    def read_details(self, dirs: Dirs) -> CpuDetails:
+        (own,) = _read_files(dirs, self.detail_files)
+        field = {} if own is None else parse_flat(own, "cpu.stat.local")
+        return CpuDetails(throttled_self_usec=field.get("throttled_usec"))
+
+
+_LIMITS: Final = (
+    ("cpu_max_cores", "max_cores"),
+    ("cpu_period_usec", "period_usec"),
+    ("cpu_burst_usec", "burst_usec"),
+    ("cpu_shares", "shares"),
+    ("cpu_idle", "idle"),
+    ("cpu_weight", "weight"),
+)
+
+
+def _check_offered(dirs: Dirs, wanted: Wanted, now: CpuLimits, files: Sequence[str]) -> None:
+    offered = {
+        field: (file, getattr(now, name) is not None)
+        for (field, name), file in zip(_LIMITS, files, strict=True)
+    }
+    check_offered(dirs, "cpu", wanted, offered)
+
+
+def parse_percpu(text: str) -> tuple[int, ...]:
+    """v1 ``cpuacct.usage_percpu``: nanoseconds of each possible CPU, as microseconds."""
+    return tuple(parse_int(word, "cpuacct.usage_percpu") // NSEC_PER_USEC for word in text.split())
 
 
 def parse_cpu_max(text: str) -> tuple[int | Literal[Unlimited.UNLIMITED], int]:

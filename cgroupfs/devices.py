@@ -1,61 +1,43 @@
-"""Which devices a container may open or make: controller ``devices``, which has no file in the unified tree.
+"""Which devices a container may open or make: controller ``devices``, or a program in the unified tree.
 
-The list that the kernel shows is honest only once ``a`` was denied: until then it is ``a *:* rwm``, whatever
-was denied. Documentation/admin-guide/cgroup-v1/devices.rst.
+The list that v1 shows is honest only once ``a`` was denied: until then it is ``a *:* rwm``, whatever was
+denied. The unified tree has no file: a program is attached, and the rules are read back out of it. On a host
+with both, both must allow. Open files stay open, whatever is denied later.
+Documentation/admin-guide/cgroup-v1/devices.rst; cgroup-v2.rst, "Device controller".
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Sequence
-from typing import Final, NamedTuple
+import contextlib
+import errno
+import os
+from collections.abc import Iterator, Sequence
+from typing import Final
 
-from cgroupfs.errors import BadLimit, NotOffered, ParseError
+from cgroupfs import bpf
+from cgroupfs.device_program import assemble, disassemble
+from cgroupfs.device_rules import DeviceRule, check_rule, format_rules, parse_rule, parse_rules
+from cgroupfs.errors import CgroupGone, NotOffered, Refused
+from cgroupfs.files import ControlDir
 from cgroupfs.statistic import Dirs
 from cgroupfs.writes import Write
 
 ALLOW: Final = "devices.allow"
 DENY: Final = "devices.deny"
 LIST: Final = "devices.list"
-MOST_NUMBER: Final = 0xFFFFFFFF
-_LINE: Final = re.compile(r"([abc]) (\*|\d{1,10}):(\*|\d{1,10}) ([rwm]{0,3})", re.ASCII)
-
-
-class DeviceRule(NamedTuple):
-    """Allow or deny `access` (of ``rwm``) to devices of `kind` (``a``, ``b`` or ``c``); None: all numbers."""
-
-    allow: bool
-    kind: str
-    major: int | None
-    minor: int | None
-    access: str
-
-    def text(self) -> str:
-        """The rule as the kernel takes and shows it."""
-        numbers = ("*" if number is None else str(number) for number in (self.major, self.minor))
-        return f"{self.kind} {':'.join(numbers)} {self.access}"
+PROGRAM: Final = "device program"  # no file of the kernel, but written, read back and undone like one
+PROGRAM_NAME: Final = "cgw_devices"
 
 
 def parse_devices_list(text: str) -> tuple[DeviceRule, ...]:
     """``devices.list``: what is allowed, one rule a line."""
-    rules = []
-    for line in text.splitlines():
-        match = _LINE.fullmatch(line)
-        if match is None:
-            raise ParseError(LIST, line)
-        kind, major, minor, access = match.groups()
-        rules.append(DeviceRule(True, kind, _parse_number(major), _parse_number(minor), access))
-    return tuple(rules)
-
-
-def _parse_number(text: str) -> int | None:
-    return None if text == "*" else int(text)
+    return tuple(parse_rule(line, LIST) for line in text.splitlines())
 
 
 class DevicesV1:
     """The devices hierarchy."""
 
-    limit_files = (LIST,)
+    files: tuple[str, ...] = (LIST, ALLOW, DENY)
 
     def read_rules(self, dirs: Dirs) -> tuple[DeviceRule, ...] | None:
         text = dirs["devices"].read(LIST) if "devices" in dirs else None
@@ -68,34 +50,109 @@ class DevicesV1:
         return [Write("devices", DENY, "a"), *(self._plan_rule(rule) for rule in rules)]
 
     def _plan_rule(self, rule: DeviceRule) -> Write:
-        _check_rule(rule)
+        check_rule(rule)
         return Write("devices", ALLOW if rule.allow else DENY, "a" if rule.kind == "a" else rule.text())
 
 
 class DevicesV2:
-    """The unified tree has device programs in place of files; they are not read here."""
+    """A program of ours, attached to the cgroup beside those of others."""
 
-    limit_files = ()
+    files: tuple[str, ...] = ()
 
     def read_rules(self, dirs: Dirs) -> tuple[DeviceRule, ...] | None:
-        return None
+        """Our rules; None if there is no program of ours, or no asking for it: nothing is denied by us."""
+        try:
+            text = read_program_rules(dirs["unified"]) if "unified" in dirs else ""
+        except NotOffered:
+            return None
+        return parse_rules(text) if text else None
 
     def plan_rules(self, dirs: Dirs, rules: Sequence[DeviceRule]) -> list[Write]:
-        raise NotOffered(next(iter(dirs.values())).path, LIST)
+        """One program for all rules; none if the same is attached already."""
+        if "unified" not in dirs:
+            raise NotOffered("devices", PROGRAM)
+        return plan_program(read_program_rules(dirs["unified"]), rules)
 
 
-def _check_rule(rule: DeviceRule) -> None:
-    numbers = [number for number in (rule.major, rule.minor) if number is not None]
-    if rule.kind not in ("a", "b", "c"):
-        raise BadLimit("devices", f"{rule.kind!r} is not a, b or c")
-    if not rule.access or set(rule.access) - set("rwm"):
-        raise BadLimit("devices", f"{rule.access!r} is not made of r, w and m")
-    if any(not 0 <= number <= MOST_NUMBER for number in numbers):
-        raise BadLimit("devices", f"{rule.text()!r} has a number that no device can have")
-    if rule.kind == "a" and (numbers or set(rule.access) != set("rwm")):
-        raise BadLimit(
-            "devices", "a rule for all kinds covers all numbers and rwm; the kernel ignores the rest"
+def plan_program(now: str, rules: Sequence[DeviceRule]) -> list[Write]:
+    """The write that makes a program of `rules`, whose value is now `now`; BadLimit."""
+    for rule in rules:
+        check_rule(rule)
+    # As it will be read back: what can never be reached is not in a program.
+    value = format_rules(disassemble(assemble(rules)) or ())
+    return [] if value == now else [Write("unified", PROGRAM, value)]
+
+
+def read_program_rules(directory: ControlDir) -> str:
+    """The rules of our program as a value to be written; empty if there is none of ours. `NotOffered`."""
+    try:
+        with directory.held() as fd:
+            found = _find_ours(fd)
+    except OSError as e:
+        if not directory.alive():
+            raise CgroupGone(directory.path) from e
+        raise NotOffered(directory.path, PROGRAM) from e
+    rules = None if found is None else disassemble(found.code)
+    return "" if rules is None else format_rules(rules)
+
+
+def write_program_rules(directory: ControlDir, value: str) -> None:
+    """Attach a program of the rules `value`, in one step in the place of our last; empty: take it away."""
+    with _refused_in_words(directory, value) as fd:
+        found = _find_ours(fd)
+        with contextlib.ExitStack() as stack:
+            last = None if found is None else stack.enter_context(bpf.opened(found.id))
+            if value:
+                program = bpf.load(assemble(parse_rules(value)), PROGRAM_NAME)
+                stack.callback(os.close, program)
+                _attach(fd, program, last)
+            elif last is not None:
+                bpf.detach(fd, last)
+
+
+def _attach(directory: int, program: int, last: int | None) -> None:
+    try:
+        bpf.attach(directory, program, last)
+    except OSError as e:
+        # Replacing came with Linux commit 7dd68b3279f1 ("bpf: Support replacing cgroup-bpf program in MULTI
+        # mode") (in v5.6).
+        if e.errno != errno.EINVAL or last is None:
+            raise
+        bpf.attach(directory, program)  # for a moment both must allow: stricter, never looser
+        bpf.detach(directory, last)
+
+
+def _find_ours(directory: int) -> bpf.Program | None:
+    for program_id in bpf.query(directory):
+        with contextlib.suppress(FileNotFoundError), bpf.opened(program_id) as fd:
+            program = bpf.read_program(fd)
+            if program.name == PROGRAM_NAME:
+                return program
+    return None
+
+
+@contextlib.contextmanager
+def _refused_in_words(directory: ControlDir, value: str) -> Iterator[int]:
+    try:
+        with directory.held() as fd:
+            yield fd
+    except OSError as e:
+        if not directory.alive():
+            raise CgroupGone(directory.path) from e
+        if e.errno in (errno.ENOSYS, errno.EINVAL, errno.EBADF):  # the last: not in the unified tree
+            raise NotOffered(directory.path, PROGRAM) from e
+        raise Refused(directory.path, PROGRAM, value, e.errno or 0, _explain(e)) from e
+
+
+def _explain(e: OSError) -> str:
+    if e.errno == errno.EPERM:
+        return (
+            "it needs CAP_BPF and CAP_NET_ADMIN (or CAP_SYS_ADMIN), memory to lock on older kernels"
+            " (ulimit -l), and that no program is attached which suffers no other beside it"
         )
+    if e.errno == errno.E2BIG:
+        return "there are too many rules, or 64 programs are attached already"
+    return e.strerror or "no reason given"
 
 
 def plan_restore(text: str) -> list[tuple[str, str]]:

@@ -29,7 +29,10 @@ class NotOffered(CgroupError):
 class ParseError(CgroupError):
     """A kernel file holds something that its parser does not know."""
 
-    def __init__(self, what: str, text: str) -> None:
+    def __init__(self, what: str, text: str | bytes) -> None:
+        """`what` names the file, `text` is what it held; only the start of it is shown."""
+        if isinstance(text, bytes):
+            text = text.decode("utf-8", "backslashreplace")
         shown = text if len(text) <= 80 else text[:77] + "..."
         super().__init__(f"{what}: cannot make sense of {shown!r}")
         self.what = what

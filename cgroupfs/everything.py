@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, TypeAlias
 
-from cgroupfs import freezer
+from cgroupfs import freezer, misc
 from cgroupfs.cpu import CpuStat
 from cgroupfs.errors import CgroupGone
 from cgroupfs.limits import to_wire
 from cgroupfs.memory import MemoryStat
-from cgroupfs.net import InterfaceCounters, read_marks, read_namespace, read_net
+from cgroupfs.net import InterfaceCounters, read_namespace, read_net
 from cgroupfs.pids import PidsStat
 from cgroupfs.statistic import read_statistic
 
@@ -28,22 +28,26 @@ def read_everything(cgroup: Cgroup) -> dict[str, object]:
     procs = cgroup.procs()
     slow = cgroup.read_slow()
     pressure = read_statistic(readers.pressure, dirs)
+    counted, rdma = misc.read_misc(dirs), misc.read_rdma(dirs, "rdma.current")
     return {
         "path": cgroup.path,
         "inode": cgroup.inode,
         "paths": cgroup.paths(),
         "procs": procs,
-        "cpu": _fields(read_statistic(readers.cpu, dirs), CpuStat) | _limits(limits, "cpu_"),
+        "cpu": _fields(read_statistic(readers.cpu, dirs), CpuStat)
+        | dict(readers.cpu.read_details(dirs)._asdict())
+        | _limits(limits, "cpu_"),
         "memory": _read_memory(cgroup) | _limits(limits, "memory_"),
-        "blkio": _read_blkio(cgroup) | _limits(limits, "blkio_") | _limits(limits, "io_"),
+        "blkio": _read_blkio(cgroup) | _limits(limits, "blkio_", "io_"),
         "devices": _read_devices(cgroup),
-        "net": _read_net(cgroup, procs),
+        "net": _read_net(cgroup, procs) | _limits(limits, "net_"),
         "numa": _limits(limits, "cpuset_")
         | {"bytes": None if slow.numa is None else {str(n): b._asdict() for n, b in slow.numa.items()}},
         "freezer": {
             "state": slow.freezer,
             "populated": slow.populated,
             "frozen_usec": freezer.read_frozen_usec(dirs),
+            **freezer.read_details(dirs)._asdict(),
         },
         "pids": _fields(read_statistic(readers.pids, dirs), PidsStat)
         | {"peak": slow.pids_peak, "limit_hits": slow.pids_limit_hits, "pids_max": limits["pids_max"]},
@@ -53,6 +57,9 @@ def read_everything(cgroup: Cgroup) -> dict[str, object]:
         "hugetlb": None
         if slow.hugetlb is None
         else {size: to_wire(stat._asdict()) for size, stat in slow.hugetlb.items()},
+        "misc": None if counted is None else to_wire(counted._asdict()),
+        "rdma": None if rdma is None else {"current": to_wire(rdma), "rdma_max": limits["rdma_max"]},
+        "perf_event": {"path": cgroup.perf_path},
     }
 
 
@@ -61,9 +68,9 @@ def _fields(stat: Fields | None, kind: type[Fields]) -> dict[str, object]:
     return dict.fromkeys(kind._fields) if stat is None else dict(stat._asdict())
 
 
-def _limits(limits: Mapping[str, object], prefix: str) -> dict[str, object]:
+def _limits(limits: Mapping[str, object], *prefixes: str) -> dict[str, object]:
     """Limits keep their full names: `burst_usec` is time, `cpu_burst_usec` a limit."""
-    return {name: value for name, value in limits.items() if name.startswith(prefix)}
+    return {name: value for name, value in limits.items() if name.startswith(prefixes)}
 
 
 def _read_memory(cgroup: Cgroup) -> dict[str, object]:
@@ -78,7 +85,8 @@ def _read_memory(cgroup: Cgroup) -> dict[str, object]:
 
 def _read_blkio(cgroup: Cgroup) -> dict[str, object]:
     stat = read_statistic(cgroup.readers.blkio, cgroup.dirs)
-    return {"devices": None if stat is None else [device._asdict() for device in stat.devices]}
+    devices = None if stat is None else [device._asdict() for device in stat.devices]
+    return {"devices": devices, **cgroup.readers.blkio.read_details(cgroup.dirs)._asdict()}
 
 
 def _read_devices(cgroup: Cgroup) -> dict[str, object]:
@@ -88,12 +96,9 @@ def _read_devices(cgroup: Cgroup) -> dict[str, object]:
 
 def _read_net(cgroup: Cgroup, procs: list[int]) -> dict[str, object]:
     """Counters by the first process; on the host's own network they are everybody's, which `shared` says."""
-    marks = read_marks(cgroup.dirs)
     namespace = read_namespace(procs[0]) if procs else None
     interfaces: tuple[InterfaceCounters, ...] | None = read_net(procs[0]) if procs else None
     return {
-        "classid": marks.classid,
-        "prio": marks.prio,
         "namespace": namespace,
         "shared": None if namespace is None else namespace == read_namespace("self"),
         "interfaces": None if interfaces is None else [interface._asdict() for interface in interfaces],

@@ -82,6 +82,10 @@ class ControlDir:
             return False
         return True
 
+    def held(self) -> contextlib.AbstractContextManager[int]:
+        """The directory's fd, for a system call that takes one."""
+        return self._held()
+
     @contextlib.contextmanager
     def _held(self) -> Iterator[int]:
         if self.fd >= 0:

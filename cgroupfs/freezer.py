@@ -10,16 +10,17 @@ import os
 import select
 import time
 from collections.abc import Mapping
-from typing import Final
+from typing import Final, NamedTuple
 
 from cgroupfs.errors import FreezeTimeout, NotOffered, ParseError
 from cgroupfs.files import ControlDir
 from cgroupfs.statistic import Dirs
-from cgroupfs.values import parse_flat
+from cgroupfs.values import parse_flag, parse_flat
 
 RETRY_EVERY: Final = 50  # polls after which a v1 freeze is started over: a fork may have slipped by
 POLL_SEC: Final = 0.001
 LONGEST_POLL_MSEC: Final = 100
+FREEZER_FILES: Final = ("freezer.state", "freezer.self_freezing", "freezer.parent_freezing")
 THAWED, FREEZING, FROZEN = "thawed", "freezing", "frozen"
 
 
@@ -54,6 +55,31 @@ def read_frozen_usec(dirs: Dirs) -> int | None:
     """How long it was frozen in all, counted from the request on; None if the kernel does not tell."""
     text = dirs["unified"].read("cgroup.stat.local") if "unified" in dirs else None
     return None if text is None else parse_flat(text, "cgroup.stat.local").get("frozen_usec")
+
+
+class FreezerDetails(NamedTuple):
+    """By whom it is held: by its own request, or by a group above; None: the kernel does not tell."""
+
+    self_freezing: bool | None
+    parent_freezing: bool | None
+
+
+def read_details(dirs: Dirs) -> FreezerDetails:
+    """v1 tells both; of the unified tree it is the own request and whether a group above has one."""
+    own = parent = None
+    if "freezer" in dirs:
+        own, parent = (_read_flag(dirs["freezer"], file) for file in FREEZER_FILES[1:])
+    if "unified" in dirs:
+        wish = _read_flag(dirs["unified"], "cgroup.freeze")
+        frozen = parse_events(dirs["unified"].read("cgroup.events") or "").get("frozen", 0) == 1
+        own = bool(own) or wish if wish is not None else own
+        parent = bool(parent) or (frozen and not wish) if wish is not None else parent
+    return FreezerDetails(own, parent)
+
+
+def _read_flag(directory: ControlDir, file: str) -> bool | None:
+    text = directory.read(file)
+    return None if text is None else parse_flag(text, file)
 
 
 def file_of_requests(dirs: Dirs) -> str:

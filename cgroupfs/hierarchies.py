@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import time
+import os
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from cgroupfs import tree
@@ -13,34 +12,33 @@ from cgroupfs.cgroup import Cgroup
 from cgroupfs.errors import CgroupError, CgroupGone, NoCgroups
 from cgroupfs.files import ControlDir
 from cgroupfs.host import Host
-from cgroupfs.mounts import Place, find_places, parse_mountinfo, parse_proc_cgroups
+from cgroupfs.mounts import Place, controller_of, find_places, parse_mountinfo, parse_proc_cgroups
+from cgroupfs.namespace import localise, parse_proc_cgroup
 from cgroupfs.readers import Readers, choose_readers
+from cgroupfs.report import HierarchyReport, make_reports
 
+# What the unified tree does by other means: a program on a directory, files of its own, the directory.
+DONE_BY_UNIFIED = frozenset({"cpuacct", "devices", "freezer", "perf_event"})
 CREATE_TRIES = 5  # a parent that is removed as empty while we make a child in it
-
-
-@dataclass(frozen=True, slots=True)
-class HierarchyReport:
-    """One controller, for people: where it is, what it offers, what it lacks, what a read of it costs."""
-
-    controller: str
-    mounted_at: str | None
-    kind: str
-    offered: tuple[str, ...]
-    missing: tuple[str, ...]
-    cost_usec: float | None
 
 
 class Hierarchies:
     """Every mounted hierarchy, and the classes that serve them."""
 
-    def __init__(self, places: Mapping[str, Place], host: Host, unmounted: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self, places: Mapping[str, Place], host: Host, unmounted: tuple[str, ...] = (), base: str = "/"
+    ) -> None:
+        """`base`: the group above which controllers are never enabled, since others see to that."""
         self.places = dict(places)
+        self.base = tuple(name for name in base.split("/") if name)
         self.host = host
         self._unmounted = unmounted
         self._readers = choose_readers(places)
         self._mounts = sorted({place.mounted_at for place in places.values()})
-        self._cpuset = places["cpuset"].mounted_at if "cpuset" in places else None
+        # A new group of an older hierarchy has no CPUs; in the unified tree it uses its parent's.
+        cpuset, unified = places.get("cpuset"), places.get("unified")
+        self._seeded = cpuset.mounted_at if cpuset is not None and cpuset.kind == "v1" else None
+        self._unified = None if unified is None else unified.mounted_at
         # Two fds per container: identity and freezing ask these often; the others are opened when needed.
         self._kept = {places[name].mounted_at for name in ("memory", "unified") if name in places}
 
@@ -49,14 +47,28 @@ class Hierarchies:
         """Ask the kernel what is mounted; `root` is for fake trees. `NoCgroups` on a host of another kind."""
         base = Path(root)
         try:
-            mounts = parse_mountinfo((base / "proc/self/mountinfo").read_text())
+            mounts = parse_mountinfo(os.fsdecode((base / "proc/self/mountinfo").read_bytes()))
         except FileNotFoundError as e:
             raise NoCgroups("cannot read /proc/self/mountinfo; mount /proc") from e
+        own = _read_own(base)
         mounts = tuple(
-            mount._replace(mounted_at=str(base / mount.mounted_at.lstrip("/"))) for mount in mounts
+            localise(mount._replace(mounted_at=str(base / mount.mounted_at.lstrip("/"))), own)
+            for mount in mounts
         )
         places = find_places(mounts, _read_offered)
         return cls(places, Host(root), _read_unmounted(base, places))
+
+    def within(self, base: str) -> Hierarchies:
+        """The same, but nothing is changed above the group `base`.
+
+        `NoCgroups` if what is handed down to it does not suffice.
+        """
+        places = self.places
+        offered = None if self._unified is None else _read_offered(self._unified + base.rstrip("/"))
+        if offered is not None:
+            names = {"unified", *(controller_of(name) for name in offered.split())}
+            places = {name: place for name, place in places.items() if place.kind == "v1" or name in names}
+        return Hierarchies(places, self.host, self._unmounted, base)
 
     @property
     def readers(self) -> Readers:
@@ -77,7 +89,10 @@ class Hierarchies:
         return Cgroup("/" + "/".join(names), dirs, self._readers, self.host)
 
     def create(self, path: str) -> Cgroup:
-        """Make `path` in every hierarchy, parents too, and hold it; undo what was made if one part fails."""
+        """Make `path` in every hierarchy, parents too, and hold it; undo what was made if one part fails.
+
+        In the unified tree its parents hand controllers down: `Refused` where one of them holds processes.
+        """
         names = tree.split_path(path)
         for attempt in range(1, CREATE_TRIES + 1):
             try:
@@ -93,7 +108,13 @@ class Hierarchies:
         try:
             for mounted_at in self._mounts:
                 new = made.setdefault(mounted_at, [])
-                tree.make_directory(mounted_at, names, new, seed=mounted_at == self._cpuset)
+                tree.make_directory(
+                    mounted_at,
+                    names,
+                    new,
+                    seed=mounted_at == self._seeded,
+                    hand_down_from=len(self.base) if mounted_at == self._unified else None,
+                )
         except (CgroupError, OSError):
             for mounted_at, new in made.items():
                 tree.unmake(mounted_at, new)
@@ -114,30 +135,8 @@ class Hierarchies:
         return {child for mounted_at in self._mounts for child in tree.list_children(mounted_at, names)}
 
     def report(self) -> list[HierarchyReport]:
-        """What each hierarchy offers, in its root and in one cgroup below, as the root lacks some files."""
-        wanted = self._readers.files()
-        reports = [
-            self._report(name, place, wanted.get(name, ())) for name, place in sorted(self.places.items())
-        ]
-        return reports + [
-            HierarchyReport(name, None, "not mounted", (), (), None) for name in self._unmounted
-        ]
-
-    def _report(self, name: str, place: Place, wanted: tuple[str, ...]) -> HierarchyReport:
-        with contextlib.closing(ControlDir.open(place.mounted_at)) as top:
-            offered, children = top.files(), top.children()
-            cost_usec = _measure(top)
-            for child in children[:1]:
-                with contextlib.suppress(CgroupGone), contextlib.closing(top.open_child(child)) as below:
-                    offered |= below.files()
-        missing = tuple(file for file in wanted if children and "SIZE" not in file and file not in offered)
-        return HierarchyReport(name, place.mounted_at, place.kind, tuple(sorted(offered)), missing, cost_usec)
-
-
-def _measure(directory: ControlDir) -> float:
-    start = time.perf_counter()
-    directory.read_bytes("cgroup.procs")
-    return (time.perf_counter() - start) * 1e6
+        """What each hierarchy offers and lacks, as far as groups that are there show it; changes nothing."""
+        return make_reports(self.places, self._unmounted)
 
 
 def _read_offered(mounted_at: str) -> str | None:
@@ -147,11 +146,22 @@ def _read_offered(mounted_at: str) -> str | None:
     return None
 
 
+def _read_own(base: Path) -> dict[str, str]:
+    """The groups that this process is in; none on a fake tree that does not tell."""
+    try:
+        return parse_proc_cgroup(os.fsdecode((base / "proc/self/cgroup").read_bytes()))
+    except FileNotFoundError:
+        return {}
+
+
 def _read_unmounted(base: Path, places: Mapping[str, Place]) -> tuple[str, ...]:
     try:
         known = parse_proc_cgroups((base / "proc/cgroups").read_text())
     except FileNotFoundError:
         return ()
+    done = DONE_BY_UNIFIED if "unified" in places else frozenset()
     return tuple(
-        controller.name for controller in known if controller.enabled and controller.name not in places
+        controller.name
+        for controller in known
+        if controller.enabled and controller.name not in places and controller.name not in done
     )

@@ -13,9 +13,9 @@ from collections.abc import Callable, Sequence
 from os import pread
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from cgroupfs.blkio import IoStat
 from cgroupfs.cpu import CpuStat
 from cgroupfs.errors import CgroupGone, NotOffered
+from cgroupfs.io_traffic import IoStat
 from cgroupfs.memory import MemoryStat
 from cgroupfs.pids import PidsStat
 from cgroupfs.pressure import PressureStat

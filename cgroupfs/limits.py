@@ -24,18 +24,32 @@ class Limits:
     memory_swap_max_bytes: Limit | None = None  # swap alone
     memory_high_bytes: Limit | None = None
     memory_soft_limit_bytes: Limit | None = None
+    memory_low_bytes: Limit | None = None  # protected as far as it goes; UNLIMITED: all of it
+    memory_min_bytes: Limit | None = None  # protected at any price
+    memory_oom_group: bool | None = None
+    memory_swappiness: int | None = None
     cpu_max_cores: Cores | None = None
     cpu_period_usec: int | None = None
     cpu_burst_usec: int | None = None
     cpu_shares: int | None = None
+    cpu_weight: int | None = None
     cpu_idle: bool | None = None
     cpuset_cpus: str | None = None
     cpuset_mems: str | None = None
     cpuset_cpus_effective: str | None = None
     cpuset_mems_effective: str | None = None
+    cpuset_partition: str | None = None  # member, root or isolated; may read "root invalid (reason)"
+    cpuset_memory_migrate: bool | None = None
     pids_max: Limit | None = None
     blkio_weight: int | None = None
     io_max: Mapping[str, IoLimit] | None = None
+    io_weight: int | None = None
+    io_latency_usec: Mapping[str, int] | None = None  # device -> target
+    hugetlb_max_bytes: Mapping[str, Limit] | None = None  # page size -> limit
+    misc_max: Mapping[str, Limit] | None = None  # resource -> limit
+    rdma_max: Mapping[str, Mapping[str, Limit]] | None = None  # device -> hca_handle, hca_object -> limit
+    net_classid: int | None = None
+    net_prio: Mapping[str, int] | None = None  # interface -> priority
 
     def to_wire(self) -> dict[str, object]:
         """JSON-ready: null is not offered, ``"max"`` is no limit."""

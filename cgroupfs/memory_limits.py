@@ -10,11 +10,13 @@ from typing import Final
 
 from cgroupfs.errors import BadLimit
 from cgroupfs.values import UNLIMITED, V1_UNLIMITED_FROM, Limit
-from cgroupfs.wishes import Wanted, check_limit
+from cgroupfs.wishes import Wanted, check_flag, check_limit, check_whole, is_lifted
 from cgroupfs.writes import Write
 
 MOST_BYTES: Final = V1_UNLIMITED_FROM - 1
 PAGE_MASK: Final = ~4095  # the kernel rounds limits down to pages, of 4 KiB or more
+SWAPPINESS: Final = (0, 200)
+DEFAULT_SWAPPINESS: Final = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +27,10 @@ class MemoryLimits:
     swap_max_bytes: Limit | None = None
     high_bytes: Limit | None = None
     soft_limit_bytes: Limit | None = None
+    low_bytes: Limit | None = None
+    min_bytes: Limit | None = None
+    oom_group: bool | None = None
+    swappiness: int | None = None
 
 
 def swap_alone(memory: Limit | None, both: Limit | None) -> Limit | None:
@@ -69,11 +75,11 @@ def plan_memory(now: MemoryLimits, wanted: Wanted) -> list[Write]:
     if _rounded(both) == _both(now.max_bytes, now.swap_max_bytes):
         return writes
     write = Write("memory", "memory.memsw.limit_in_bytes", _v1_text(both))
-    return [write, *writes] if _is_above(memory, now.max_bytes) else [*writes, write]
+    return [write, *writes] if is_above(memory, now.max_bytes) else [*writes, write]
 
 
 def plan_soft_limit(now: MemoryLimits, wanted: Wanted) -> list[Write]:
-    """The write of the limit that counts only while the whole host is short of memory."""
+    """The write of the v1 limit that counts only while the whole host is short of memory."""
     if "memory_soft_limit_bytes" not in wanted:
         return []
     limit = check_limit("memory_soft_limit_bytes", wanted["memory_soft_limit_bytes"], 0, MOST_BYTES)
@@ -82,7 +88,72 @@ def plan_soft_limit(now: MemoryLimits, wanted: Wanted) -> list[Write]:
     return [Write("memory", "memory.soft_limit_in_bytes", _v1_text(limit))]
 
 
-def _is_above(limit: Limit, other: Limit) -> bool:
+def plan_swappiness(now: MemoryLimits, wanted: Wanted) -> list[Write]:
+    """The write of v1 ``memory.swappiness``; lifted it is the kernel's default."""
+    if "memory_swappiness" not in wanted:
+        return []
+    value = wanted["memory_swappiness"]
+    chosen = DEFAULT_SWAPPINESS if is_lifted(value) else check_whole("memory_swappiness", value, *SWAPPINESS)
+    return [] if chosen == now.swappiness else [Write("memory", "memory.swappiness", str(chosen))]
+
+
+def plan_unified_memory(now: MemoryLimits, wanted: Wanted) -> list[Write]:
+    """v2: any order is taken; this one gives room before it takes room, so that nothing is killed between.
+
+    Protection goes first, then swap that grows (what leaves memory can go there), then ``memory.max`` and
+    ``memory.high``, and last swap that shrinks.
+    """
+    swap = _plan_limit("memory_swap_max_bytes", "memory.swap.max", now.swap_max_bytes, wanted)
+    memory = _plan_limit("memory_max_bytes", "memory.max", now.max_bytes, wanted)
+    high = _plan_limit("memory_high_bytes", "memory.high", now.high_bytes, wanted)
+    grown = _is_raised("memory_swap_max_bytes", now.swap_max_bytes, wanted)
+    middle = [*memory, *high] if _is_raised("memory_max_bytes", now.max_bytes, wanted) else [*high, *memory]
+    return [
+        *_plan_protection("memory_min_bytes", "memory.min", now.min_bytes, wanted),
+        *_plan_protection("memory_low_bytes", "memory.low", now.low_bytes, wanted),
+        *_plan_oom_group(now, wanted),
+        *(swap if grown else []),
+        *middle,
+        *([] if grown else swap),
+    ]
+
+
+def _plan_limit(field: str, file: str, now: Limit | None, wanted: Wanted) -> list[Write]:
+    if field not in wanted:
+        return []
+    limit = check_limit(field, wanted[field], 0, MOST_BYTES)
+    return [] if _rounded(limit) == now else [Write("memory", file, _v2_text(limit))]
+
+
+def _plan_protection(field: str, file: str, now: Limit | None, wanted: Wanted) -> list[Write]:
+    """Here "max" is not the absence of a limit but protection of everything; None takes it away."""
+    if field in wanted and wanted[field] is None:
+        return [] if now == 0 else [Write("memory", file, "0")]
+    return _plan_limit(field, file, now, wanted)
+
+
+def _plan_oom_group(now: MemoryLimits, wanted: Wanted) -> list[Write]:
+    if "memory_oom_group" not in wanted:
+        return []
+    value = wanted["memory_oom_group"]
+    flag = False if is_lifted(value) else check_flag("memory_oom_group", value)
+    return [] if flag == now.oom_group else [Write("memory", "memory.oom.group", "1" if flag else "0")]
+
+
+def _is_raised(field: str, now: Limit | None, wanted: Wanted) -> bool:
+    return (
+        field in wanted
+        and now is not None
+        and is_above(check_limit(field, wanted[field], 0, MOST_BYTES), now)
+    )
+
+
+def _v2_text(limit: Limit) -> str:
+    return "max" if limit is UNLIMITED else str(limit)
+
+
+def is_above(limit: Limit, other: Limit) -> bool:
+    """Is `limit` the wider of the two?"""
     if limit is UNLIMITED:
         return other is not UNLIMITED
     return other is not UNLIMITED and limit > other

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from typing import Final, NamedTuple
 
 from cgroupfs.errors import ParseError
-from cgroupfs.values import parse_flag, parse_int
+from cgroupfs.values import parse_flag, parse_int, split_lines
 
 _OCTAL: Final = re.compile(r"\\([0-7]{3})")
 _V1_OPTIONS: Final = frozenset({"rw", "ro", "none", "clone_children", "xattr", "noprefix", "cpuset_v2_mode"})
@@ -34,16 +34,17 @@ class KnownController(NamedTuple):
 
 
 class Place(NamedTuple):
-    """Where one controller is served."""
+    """Where one controller is served; `root` is the group that stands at `mounted_at`."""
 
     controller: str
     kind: str
     mounted_at: str
+    root: str = "/"
 
 
 def parse_mountinfo(text: str) -> tuple[Mount, ...]:
     """The cgroup mounts of ``/proc/self/mountinfo``."""
-    return tuple(mount for mount in map(_parse_mount, text.splitlines()) if mount is not None)
+    return tuple(mount for mount in map(_parse_mount, split_lines(text)) if mount is not None)
 
 
 def _parse_mount(line: str) -> Mount | None:
@@ -83,6 +84,11 @@ def parse_proc_cgroups(text: str) -> tuple[KnownController, ...]:
     return tuple(known)
 
 
+def controller_of(name: str) -> str:
+    """Our name for a controller of the unified tree, which calls one otherwise."""
+    return "blkio" if name == "io" else name
+
+
 def find_places(mounts: Iterable[Mount], read_offered: Callable[[str], str | None]) -> dict[str, Place]:
     """The place of each controller; key ``unified`` is the v2 tree itself.
 
@@ -90,15 +96,15 @@ def find_places(mounts: Iterable[Mount], read_offered: Callable[[str], str | Non
     ``cgroup.controllers`` of the unified tree mounted at a path.
     """
     places: dict[str, Place] = {}
-    # The mount of a whole hierarchy before a bind mount of a part of it.
-    ordered = sorted(mounts, key=lambda mount: mount.root != "/")
+    # The mount of a whole hierarchy, then a bind mount of a part, then one from outside our cgroup namespace.
+    ordered = sorted(mounts, key=lambda mount: (mount.root != "/", mount.root.startswith("/..")))
     for mount in ordered:
         for controller in sorted(mount.controllers):
-            places.setdefault(controller, Place(controller, "v1", mount.mounted_at))
+            places.setdefault(controller, Place(controller, "v1", mount.mounted_at, mount.root))
     for mount in ordered:
         if mount.kind == "v2" and "unified" not in places:
-            places["unified"] = Place("unified", "v2", mount.mounted_at)
+            places["unified"] = Place("unified", "v2", mount.mounted_at, mount.root)
             for controller in (read_offered(mount.mounted_at) or "").split():
-                name = "blkio" if controller == "io" else controller
-                places.setdefault(name, Place(name, "v2", mount.mounted_at))
+                name = controller_of(controller)
+                places.setdefault(name, Place(name, "v2", mount.mounted_at, mount.root))
     return places

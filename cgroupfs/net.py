@@ -1,7 +1,4 @@
-"""Network counters of a container, which belong to its network namespace and not to a cgroup.
-
-With v1 ``net_cls`` and ``net_prio`` mounted, the marks that they put on packets are shown too.
-"""
+"""Network counters of a container, which belong to its network namespace and not to a cgroup."""
 
 from __future__ import annotations
 
@@ -12,8 +9,6 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from cgroupfs.errors import ParseError
-from cgroupfs.statistic import Dirs
-from cgroupfs.values import parse_int
 
 _COLUMNS: Final = 16
 _HEADER_LINES: Final = 2
@@ -42,7 +37,7 @@ def _parse_line(line: bytes) -> InterfaceCounters:
     name, colon, numbers = line.rpartition(b":")  # the name itself may hold a colon
     words = numbers.split()
     if not colon or len(words) != _COLUMNS or not all(word.isdigit() and len(word) <= 20 for word in words):
-        raise ParseError("net/dev", repr(line[:80]))
+        raise ParseError("net/dev", line[:81])
     rx_bytes, rx_packets, rx_errors, rx_drops = map(int, words[:4])
     tx_bytes, tx_packets, tx_errors, tx_drops = map(int, words[8:12])
     return InterfaceCounters(
@@ -116,29 +111,3 @@ def _read_from_start(fd: int) -> bytes:
         chunks.append(chunk)
         at += len(chunk)
     return b"".join(chunks)
-
-
-class NetMarks(NamedTuple):
-    """v1 marks; None: the hierarchy is not mounted."""
-
-    classid: int | None
-    prio: dict[str, int] | None
-
-
-def parse_ifpriomap(text: str) -> dict[str, int]:
-    """``net_prio.ifpriomap``: one ``interface priority`` a line."""
-    priorities = {}
-    for line in text.splitlines():
-        name, _, number = line.rpartition(" ")
-        priorities[name] = parse_int(number, "net_prio.ifpriomap")
-    return priorities
-
-
-def read_marks(dirs: Dirs) -> NetMarks:
-    """The container's ``net_cls`` class and ``net_prio`` priorities."""
-    classid = dirs["net_cls"].read("net_cls.classid") if "net_cls" in dirs else None
-    prio = dirs["net_prio"].read("net_prio.ifpriomap") if "net_prio" in dirs else None
-    return NetMarks(
-        None if classid is None else parse_int(classid, "net_cls.classid"),
-        None if prio is None else parse_ifpriomap(prio),
-    )

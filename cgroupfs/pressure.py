@@ -63,7 +63,7 @@ def parse_pressure(raw: bytes) -> Psi:
         return Psi(*_parse_averages(some), int(some_usec), *_parse_averages(full), int(full_usec))
     match = _SOME.fullmatch(raw)
     if match is None:
-        raise ParseError("pressure", repr(raw[:80]))
+        raise ParseError("pressure", raw[:81])
     some, some_usec = match.groups()
     return Psi(*_parse_averages(some), int(some_usec), None, None, None, None)
 

@@ -7,10 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from operator import itemgetter
-from typing import Any, Generic, NamedTuple, Protocol, TypeAlias, TypeVar
+from typing import Any, Final, Generic, NamedTuple, Protocol, TypeAlias, TypeVar
 
 from cgroupfs.errors import ParseError
 from cgroupfs.files import ControlDir
+from cgroupfs.values import LONGEST_NUMBER, parse_word
+
+MOST_LAYOUTS: Final = 8
 
 Dirs: TypeAlias = Mapping[str, ControlDir]
 T = TypeVar("T")
@@ -51,10 +54,7 @@ def parse_number(what: str) -> Callable[[bytes], int]:
     """A parser of files that hold one decimal."""
 
     def parse(raw: bytes) -> int:
-        digits = raw.strip()
-        if not digits.isdigit() or len(digits) > 20:
-            raise ParseError(what, repr(raw[:80]))
-        return int(digits)
+        return parse_word(raw.strip(), what)
 
     return parse
 
@@ -62,17 +62,17 @@ def parse_number(what: str) -> Callable[[bytes], int]:
 class _Layout(NamedTuple):
     """Where the wanted keys of one file stood: replaced as a whole, since several threads read."""
 
-    pick_keys: Callable[[list[bytes]], tuple[bytes, ...]]
-    present: tuple[bytes, ...]
+    keys: list[bytes]  # all of the file's, wanted or not
     pick_numbers: Callable[[list[bytes]], tuple[bytes, ...]]
-    places: tuple[int | None, ...] | None  # of each key among those present; None if all are
+    most_digits: int
+    places: tuple[int | None, ...] | None  # of each wanted key among those present; None if all are
 
 
 class Picker(Generic[T]):
     """Picks the numbers of some keys out of a flat keyed file, by position.
 
     Building a dict of a `memory.stat` costs as much as reading it. The kernel prints the same keys in the
-    same order every time, so positions are learnt once and the keys found there are compared on every call.
+    same order every time, so positions are learnt once, and that all keys are the same is seen on every call.
     """
 
     def __init__(
@@ -90,43 +90,41 @@ class Picker(Generic[T]):
         self._what = what
         self._make = make
         self._keys = tuple(key.encode() for key in keys)
-        self._optional = {key.encode() for key in optional}
+        self._required = frozenset(key.encode() for key in keys if key not in optional)
         self._start = f"\n{start} ".encode() if start else None
-        self._layout: _Layout | None = None
+        self._layouts: dict[
+            int, _Layout
+        ] = {}  # by the number of words: cgroups may differ in what they offer
 
     def __call__(self, raw: bytes) -> T:
         words = (raw if self._start is None else raw[raw.find(self._start) + 1 :]).split()
-        layout = self._layout
-        try:
-            if layout is None or layout.pick_keys(words) != layout.present:
-                return self._learn_and_pick(words, raw)
-            numbers = map(int, layout.pick_numbers(words))
-            if layout.places is None:
-                return self._make(numbers)
-            found = tuple(numbers)
-        except (IndexError, ValueError):
-            return self._learn_and_pick(words, raw)
-        return self._make([None if place is None else found[place] for place in layout.places])
+        layout = self._layouts.get(len(words))
+        if layout is None or words[::2] != layout.keys:
+            layout = self._learn(words, raw)
+        numbers = layout.pick_numbers(words)
+        digits = b"".join(numbers)  # one look at all of them costs less than one at each
+        if not digits.isdigit() or len(digits) > layout.most_digits:
+            raise ParseError(self._what, raw[:81])
+        found = map(int, numbers)
+        if layout.places is None:
+            return self._make(found)
+        known = tuple(found)
+        return self._make([None if place is None else known[place] for place in layout.places])
 
-    def _learn_and_pick(self, words: list[bytes], raw: bytes) -> T:
+    def _learn(self, words: list[bytes], raw: bytes) -> _Layout:
         """The slow way: find every key, and remember where it stood."""
-        at = {key: index for index, key in enumerate(words) if index % 2 == 0}
-        present = tuple(key for key in self._keys if key in at)
-        if len(words) % 2 or not self._optional.issuperset(set(self._keys).difference(present)):
-            raise ParseError(self._what, repr(raw[:80]))
-        numbers = {key: _parse_word(words[at[key] + 1], self._what) for key in present}
-        if len(present) > 1:  # itemgetter of one item gives no tuple
-            all_there = len(present) == len(self._keys)
-            self._layout = _Layout(
-                itemgetter(*(at[key] for key in present)),
-                present,
-                itemgetter(*(at[key] + 1 for key in present)),
-                None if all_there else tuple(present.index(k) if k in at else None for k in self._keys),
-            )
-        return self._make([numbers.get(key) for key in self._keys])
-
-
-def _parse_word(word: bytes, what: str) -> int:
-    if not word.isdigit() or len(word) > 20:
-        raise ParseError(what, repr(word[:80]))
-    return int(word)
+        keys = words[::2]
+        present = [key for key in self._keys if key in keys]
+        if len(words) % 2 or len(present) < 2 or not self._required.issubset(present):
+            raise ParseError(self._what, raw[:81])
+        all_there = len(present) == len(self._keys)
+        layout = _Layout(
+            keys,
+            itemgetter(*(2 * keys.index(key) + 1 for key in present)),
+            LONGEST_NUMBER * len(present),
+            None if all_there else tuple(present.index(k) if k in present else None for k in self._keys),
+        )
+        if len(self._layouts) >= MOST_LAYOUTS:
+            self._layouts = {}
+        self._layouts[len(words)] = layout
+        return layout

@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
+from cgroupfs import subtree
 from cgroupfs.errors import CgroupError, CgroupGone, Refused
 from cgroupfs.files import ControlDir
 from cgroupfs.numa import seed_cpuset
@@ -39,9 +40,18 @@ def open_directory(mounted_at: str, names: Iterable[str], *, keep: bool = True) 
 
 
 def make_directory(
-    mounted_at: str, names: tuple[str, ...], made: list[tuple[str, ...]], *, seed: bool
+    mounted_at: str,
+    names: tuple[str, ...],
+    made: list[tuple[str, ...]],
+    *,
+    seed: bool = False,
+    hand_down_from: int | None = None,
 ) -> None:
-    """``mkdir -p`` in one hierarchy, with new cpusets seeded; `made` gets what was new, outermost first."""
+    """``mkdir -p`` in one hierarchy; `made` gets what was new, outermost first.
+
+    `seed`: give new cpusets what their parents have. `hand_down_from`: enable controllers in all directories
+    but the last, from this depth on.
+    """
     with contextlib.ExitStack() as opened:
         parent = ControlDir.open(mounted_at)
         opened.callback(parent.close)
@@ -50,6 +60,8 @@ def make_directory(
                 made.append(names[:depth])
             child = parent.open_child(name)
             opened.callback(child.close)
+            if hand_down_from is not None and depth > hand_down_from:
+                subtree.enable(parent)
             if seed:
                 seed_cpuset(child, parent)
             parent = child

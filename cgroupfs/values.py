@@ -39,6 +39,13 @@ def parse_int(text: str, what: str) -> int:
     return int(digits)
 
 
+def parse_word(word: bytes, what: str) -> int:
+    """The same for a word of a file that is read every tick, whose bytes need not become text."""
+    if not word.isdigit() or len(word) > LONGEST_NUMBER:
+        raise ParseError(what, word)
+    return int(word)
+
+
 def parse_signed(text: str, what: str) -> int:
     """A plain decimal that may carry a minus."""
     word = text.strip()
@@ -64,10 +71,15 @@ def parse_flag(text: str, what: str) -> bool:
     return number == 1
 
 
+def split_lines(text: str) -> list[str]:
+    r"""Lines of a kernel file: only ``\n`` ends one, as names may hold what else ends one in Python."""
+    return text.removesuffix("\n").split("\n") if text else []
+
+
 def parse_flat(text: str, what: str) -> dict[str, int]:
     """A flat keyed file: one ``key number`` a line."""
     fields: dict[str, int] = {}
-    for line in text.splitlines():
+    for line in split_lines(text):
         key, _, number = line.partition(" ")
         if not key:
             raise ParseError(what, line)

@@ -5,12 +5,22 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
-from cgroupfs.errors import BadLimit, ParseError
+from cgroupfs.errors import BadLimit, NotOffered, ParseError
+from cgroupfs.statistic import Dirs
 from cgroupfs.values import UNLIMITED, Limit, Ranges, Unlimited, format_list, is_within, parse_list
 
 Wanted = Mapping[str, object]
 
 LONGEST_LIST = 4096
+
+
+def check_offered(
+    dirs: Dirs, controller: str, wanted: Wanted, offered: Mapping[str, tuple[str, bool]]
+) -> None:
+    """`NotOffered` for a wanted field that this kernel lacks; `offered`: field -> file, and is it here."""
+    for field, (file, is_here) in offered.items():
+        if field in wanted and not is_here:
+            raise NotOffered(dirs[controller].path if controller in dirs else controller, file)
 
 
 def is_lifted(value: object) -> bool:

@@ -5,6 +5,7 @@ the rest imported and wired together (`cgwarden.wiring`). The order is the point
 """
 
 import argparse
+import dataclasses
 import errno
 import fcntl
 import os
@@ -31,6 +32,7 @@ def main(argv: Sequence[str]) -> int:
         config = _read_options(argv)
         hierarchies = _require_host()
         locks = [take_lock(directory, mode) for directory, mode in directories(config)]
+        config, hierarchies = settle(config, hierarchies)
     except StartRefused as refused:
         sys.stderr.write(f"cgwarden serve: {refused}\n")
         return refused.status
@@ -88,6 +90,23 @@ def _require_host() -> cgroupfs.Hierarchies:
         return cgroupfs.Hierarchies.read()
     except cgroupfs.NoCgroups as error:
         raise StartRefused(EXIT_CONFIG, str(error)) from error
+
+
+def settle(config: Config, hierarchies: cgroupfs.Hierarchies) -> tuple[Config, cgroupfs.Hierarchies]:
+    """Go where this host lets our groups be: its top, what systemd has delegated, or our own namespace.
+
+    This process may have to move into a group of its own first, and so this comes before any other is forked.
+    """
+    placement = cgroupfs.place(hierarchies, config.cgroup_parent)
+    try:
+        hierarchies = cgroupfs.settle(hierarchies, placement)
+    except cgroupfs.NoCgroups as error:
+        raise StartRefused(EXIT_CONFIG, f"{placement.base}: {error}") from error
+    except cgroupfs.CgroupError as error:
+        raise StartRefused(EXIT_FAILED, str(error)) from error
+    if placement.advice:
+        sys.stderr.write(f"cgwarden serve: {placement.why}; {placement.advice}\n")
+    return dataclasses.replace(config, cgroup_parent=placement.parent.lstrip("/")), hierarchies
 
 
 def raise_file_limit() -> None:

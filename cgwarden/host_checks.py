@@ -44,25 +44,46 @@ def _privilege() -> Check:
 
 def _hierarchies() -> list[Check]:
     try:
-        found = cgroupfs.Hierarchies.read().report()
+        hierarchies = cgroupfs.Hierarchies.read()
+        return [*map(check_hierarchy, hierarchies.report()), _placement(hierarchies)]
     except cgroupfs.NoCgroups as error:
         return [make_check("cgroups", "missing", str(error))]
-    return [_hierarchy(report) for report in found]
 
 
-def _hierarchy(report: cgroupfs.HierarchyReport) -> Check:
+def check_hierarchy(report: cgroupfs.HierarchyReport) -> Check:
+    """One controller: which interface, where, how many of our fields it gives, and what the rest costs."""
     name = report.controller
     if report.mounted_at is None:
-        if name not in COSTS:
-            return make_check(name, "ok", "not mounted, and nothing here needs it")
-        state = "missing" if name in NEEDED else "degraded"
-        return make_check(
-            name, state, f"not mounted: {COSTS[name]}", f"mount -t cgroup -o {name} {name} DIR, at boot"
-        )
+        return _not_mounted(report)
     detail = f"{report.kind} at {report.mounted_at}"
-    if report.missing:
-        return make_check(name, "degraded", f"{detail}; this kernel lacks {', '.join(report.missing)}")
+    if not report.known:
+        return make_check(name, "ok", f"{detail}; no group has it yet, so its files do not show")
+    detail += f", {len(report.fields)} fields"
+    lost = [loss for loss in report.lost if loss.files]
+    if quiet := [field for loss in lost if not loss.cost for field in loss.fields]:
+        detail += f"; this kernel lacks {', '.join(quiet)}"
+    costs = [f"without {' or '.join(loss.files)}: {loss.cost}" for loss in lost if loss.cost]
+    if costs:
+        return make_check(name, "degraded", f"{detail}; {'; '.join(costs)}")
     return make_check(name, "ok", detail)
+
+
+def _not_mounted(report: cgroupfs.HierarchyReport) -> Check:
+    name = report.controller
+    if name in COSTS:
+        state = "missing" if name in NEEDED else "degraded"
+        advice = f"mount -t cgroup -o {name} {name} DIR, at boot"
+        return make_check(name, state, f"not mounted: {COSTS[name]}", advice)
+    fields = [field for loss in report.lost for field in loss.fields]
+    why = f"no {', '.join(fields)}" if fields else "nothing here needs it"
+    return make_check(name, "ok", f"not mounted: {why}")
+
+
+def _placement(hierarchies: cgroupfs.Hierarchies) -> Check:
+    """Where groups go on this host, and whether somebody else might write there."""
+    found = cgroupfs.place(hierarchies, "cgwarden")
+    state = "degraded" if found.advice else "ok"
+    return make_check("placement", state, f"{found.parent}: {found.why}", found.advice)
 
 
 def _pressure() -> Check:

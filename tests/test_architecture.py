@@ -118,7 +118,10 @@ def test_trees_are_removed_by_the_one_function_that_crosses_no_mount(path: Path)
 def test_no_module_is_called_utils() -> None:
     banned = {"utils", "util", "helpers", "helper", "common", "base", "manager", "misc"}
 
-    assert [named(path) for path in modules(*PARTS, "tools", "bench", "tests") if path.stem in banned] == []
+    controllers = {"cgroupfs/misc.py"}  # the kernel's own name for what it counts there
+    found = {named(path) for path in modules(*PARTS, "tools", "bench", "tests") if path.stem in banned}
+
+    assert found - controllers == set()
 
 
 def test_locked_lists_carry_hashes_and_no_address() -> None:

@@ -78,7 +78,7 @@ def _limits(rows: Sequence[Row]) -> Iterator[tuple[str, float | int | str]]:
 
 
 def limit_value(limit: object) -> float | int | str | None:
-    """A limit as a sample's value; None for what is no number (absent, a CPU list, a device table)."""
+    """A limit as a sample's value; None for what is no number (absent, a flag, a CPU list, a table)."""
     if limit is UNLIMITED or limit == "max":
         return "+Inf"
-    return limit if isinstance(limit, int | float) else None
+    return limit if isinstance(limit, int | float) and not isinstance(limit, bool) else None

@@ -100,22 +100,22 @@ def _until(entry: Mapping[str, Any]) -> str:
 
 
 def show_value(field: str, value: object) -> str:
-    """A limit as people write it: bytes short, unlimited as max, absent as -."""
+    """A limit as people write it: bytes short, unlimited as max, absent as -, tables key by key."""
     if value is None:
         return "-"
     if isinstance(value, dict):
-        devices = (f"{device}:{_per_device(limits)}" for device, limits in value.items())
-        return " ".join(devices) or "max"
+        return " ".join(f"{key}:{_of_key(field, item)}" for key, item in value.items()) or "max"
     if field.endswith("_bytes") and isinstance(value, int):
         return format_bytes(value)
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def _per_device(limits: Mapping[str, object]) -> str:
-    return (
-        ",".join(f"{name}={amount}" for name, amount in limits.items() if amount not in (None, "max"))
-        or "max"
-    )
+def _of_key(field: str, value: object) -> str:
+    """Of one disk, page size or resource: a limit, or several by name."""
+    if not isinstance(value, dict):
+        return show_value(field, value)
+    set_ = (f"{name}={amount}" for name, amount in value.items() if amount not in (None, "max"))
+    return ",".join(set_) or "max"
 
 
 VERBS = {

@@ -13,8 +13,22 @@ import pytest
 
 from cgroupfs import Cgroup, ControlDir, Hierarchies
 from tests import trees
+from tests.cgroupfs.hosts import REAL, leave_out, parametrize_by_tree, report_left_out
+from tests.trees.work import container_at_work
 
-CAPTURED = "hybrid-6.18"
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    parametrize_by_tree(metafunc)
+
+
+# Last, so that what nobody has asked for is not counted as left out.
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    leave_out(config, items)
+
+
+def pytest_report_collectionfinish(config: pytest.Config) -> str | None:
+    return report_left_out(config)
 
 
 class Tree:
@@ -42,15 +56,27 @@ def tree(tmp_path: Path) -> Tree:
 
 
 @pytest.fixture
-def captured(tmp_path: Path) -> Hierarchies:
-    """A working container of Linux 6.18 as plain files; reads are as real, writes refuse nothing."""
-    trees.unpack(CAPTURED, tmp_path)
+def captured(tmp_path: Path, request: pytest.FixtureRequest) -> Hierarchies:
+    """A container at work on each captured kernel, as plain files: writes refuse nothing."""
+    trees.unpack(request.param, tmp_path)
     return Hierarchies.read(str(tmp_path))
 
 
 @pytest.fixture
 def web(captured: Hierarchies) -> Cgroup:
     return captured.cgroup("/cgwarden/web")
+
+
+@pytest.fixture(scope="session")
+def working(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Iterator[Cgroup]:
+    """The same container at work, on each captured tree and on the real kernel: for reading alone."""
+    if request.param == REAL:
+        with container_at_work(Hierarchies.read()) as cgroup:
+            yield cgroup
+    else:
+        root = tmp_path_factory.mktemp(request.param)
+        trees.unpack(request.param, root)
+        yield Hierarchies.read(str(root)).cgroup("/cgwarden/web")
 
 
 @pytest.fixture(scope="session")

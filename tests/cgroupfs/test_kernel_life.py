@@ -23,19 +23,31 @@ def state_of(pid: int) -> str:
 
 
 def test_a_cgroup_is_the_same_path_in_every_hierarchy(real: Cgroup, hierarchies: Hierarchies) -> None:
-    assert {"cpu", "cpuacct", "cpuset", "memory", "blkio", "devices", "freezer", "pids", "unified"} <= set(
-        real.dirs
-    )
+    assert {"cpu", "cpuset", "memory", "blkio", "pids", "unified"} <= real.dirs.keys()
+    assert real.dirs.keys() == hierarchies.places.keys()
     for controller, directory in real.paths().items():
         assert directory == hierarchies.places[controller].mounted_at + real.path
         assert Path(directory).is_dir()
 
 
+@pytest.mark.needs("cpuset", "v1")
 def test_the_cpuset_of_a_new_parent_is_seeded_from_above(real: Cgroup, parent: str) -> None:
     top = Path(real.paths()["cpuset"].removesuffix(real.path), "cpuset.cpus").read_text()
 
     assert Path(real.paths()["cpuset"]).parent.joinpath("cpuset.cpus").read_text() == top
     assert real.read_limits().cpuset_mems != ""
+
+
+@pytest.mark.needs("cpuset", "v2")
+def test_a_new_group_of_the_unified_tree_has_no_cpuset_and_uses_its_parents(
+    hierarchies: Hierarchies, real: Cgroup, parent: str
+) -> None:
+    above = hierarchies.cgroup(parent)
+    above.apply(above.plan_limits({"cpuset_cpus": "0"}))
+
+    limits = real.read_limits()
+
+    assert (limits.cpuset_cpus, limits.cpuset_cpus_effective) == ("", "0")
 
 
 def test_making_one_that_is_there_opens_it(hierarchies: Hierarchies, real: Cgroup) -> None:
@@ -134,6 +146,7 @@ def test_an_empty_cgroup_freezes_too(real: Cgroup) -> None:
     assert real.thaw(timeout_sec=2)
 
 
+@pytest.mark.needs("freezer", "v1")
 def test_one_frozen_by_the_other_freezer_counts_as_frozen_and_is_thawed(real: Cgroup, start: Start) -> None:
     start(real)
     real.dirs["freezer"].write("freezer.state", "FROZEN")
@@ -145,6 +158,7 @@ def test_one_frozen_by_the_other_freezer_counts_as_frozen_and_is_thawed(real: Cg
     assert real.read_freezer() == "thawed"
 
 
+@pytest.mark.needs("freezer", "v1")
 def test_without_a_unified_tree_the_other_freezer_serves(
     hierarchies: Hierarchies, real: Cgroup, start: Start
 ) -> None:
@@ -156,6 +170,7 @@ def test_without_a_unified_tree_the_other_freezer_serves(
     assert real.thaw()
 
 
+@pytest.mark.needs("freezer", "v1")
 def test_a_freeze_that_does_not_finish_is_taken_back(
     hierarchies: Hierarchies, real: Cgroup, start: Start
 ) -> None:
@@ -172,12 +187,24 @@ def test_a_freeze_that_does_not_finish_is_taken_back(
     assert aside.thaw()
 
 
-@pytest.mark.parametrize("freezer", [None, "unified", "v1", "both"])
+OTHER_FREEZER = pytest.mark.needs("freezer", "v1")
+
+
+@pytest.mark.parametrize(
+    "freezer",
+    [
+        None,
+        "unified",
+        pytest.param("v1", marks=OTHER_FREEZER),
+        pytest.param("both", marks=OTHER_FREEZER),
+    ],
+)
 def test_killing_ends_every_process_frozen_or_not(
     hierarchies: Hierarchies, real: Cgroup, start: Start, freezer: str | None
 ) -> None:
     child = hierarchies.create(f"{real.path}/child")
-    processes = [start(real), start(real), start(child)]
+    deeper = hierarchies.create(f"{real.path}/other/deeper")
+    processes = [start(deeper), start(deeper), start(child)]
     if freezer in ("unified", "both"):
         real.freeze()
     if freezer in ("v1", "both"):
@@ -190,6 +217,7 @@ def test_killing_ends_every_process_frozen_or_not(
     assert real.procs() == []
 
 
+@pytest.mark.needs("freezer", "v1")
 def test_without_a_unified_tree_killing_signals_each(real: Cgroup, start: Start) -> None:
     process = start(real)
     real.dirs["freezer"].write("freezer.state", "FROZEN")
@@ -200,6 +228,7 @@ def test_without_a_unified_tree_killing_signals_each(real: Cgroup, start: Start)
     assert process.wait(timeout=5) == -9
 
 
+@pytest.mark.needs("freezer", "v1")
 def test_without_a_unified_tree_not_even_a_fork_storm_outruns_the_kill(real: Cgroup, start: Start) -> None:
     code = (
         "import os, signal\n"
@@ -220,6 +249,7 @@ def test_without_a_unified_tree_not_even_a_fork_storm_outruns_the_kill(real: Cgr
     assert process.wait(timeout=5) in (0, -9)
 
 
+@pytest.mark.needs("pids", "v1")
 def test_a_process_that_is_in_one_hierarchy_only_is_killed_too(real: Cgroup, start: Start) -> None:
     outside = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
     real.dirs["pids"].write("cgroup.procs", str(outside.pid))
@@ -253,13 +283,13 @@ def test_everything_is_one_json_document_with_a_key_per_area(
     assert document["pids"]["pids_max"] == 50
     assert document["pids"]["current"] == 1
     assert document["memory"]["memory_max_bytes"] == "max"
-    assert document["memory"]["memory_high_bytes"] is None
+    assert document["memory"]["memory_high_bytes"] == real.read_limits().to_wire()["memory_high_bytes"]
     assert document["memory"]["usage_bytes"] >= 0
     assert document["cpu"]["cpu_max_cores"] == "max"
     assert document["blkio"]["io_max"] == {}
     assert document["cpu"]["periods"] == 0
     assert document["net"]["shared"] is True
-    assert document["numa"]["cpuset_mems"]
+    assert document["numa"]["cpuset_mems_effective"]
     assert document["freezer"]["state"] == "thawed"
 
 
@@ -269,6 +299,7 @@ def test_the_table_says_not_offered_and_never_zero_for_it(
     assert main([real.path]) == 0
 
     out = capsys.readouterr().out
+    assert "cpu_shares" in out
     assert "memory_high_bytes" in out
     assert "not offered" in out
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from cgroupfs import LIMIT_FIELDS, UNLIMITED, BadLimit, Cgroup, DeviceRule, IoLimit, NotOffered, Write
 from cgroupfs.cpu_limits import CpuLimits, plan_bandwidth, plan_weight
 from cgroupfs.host import Host
-from cgroupfs.io_limits import plan_io_max
+from cgroupfs.io_limits import plan_throttles
 from cgroupfs.limits import to_wire
 from cgroupfs.memory_limits import MemoryLimits, plan_memory
 
@@ -82,9 +82,17 @@ QUOTA, PERIOD, BURST = "cpu.cfs_quota_us", "cpu.cfs_period_us", "cpu.cfs_burst_u
         ({"cpu_max_cores": 1}, [(QUOTA, "100000")]),
         ({"cpu_max_cores": 0.5}, []),
         ({"cpu_max_cores": "max"}, [(QUOTA, "-1")]),
-        ({"cpu_period_usec": 200_000}, [(PERIOD, "200000"), (QUOTA, "100000")]),
-        ({"cpu_period_usec": 50_000}, [(QUOTA, "25000"), (PERIOD, "50000")]),
+        ({"cpu_period_usec": 200_000}, [(QUOTA, "-1"), (PERIOD, "200000"), (QUOTA, "100000")]),
+        ({"cpu_period_usec": 50_000}, [(QUOTA, "-1"), (PERIOD, "50000"), (QUOTA, "25000")]),
         ({"cpu_max_cores": 1, "cpu_period_usec": 50_000}, [(PERIOD, "50000")]),
+        ({"cpu_max_cores": 2, "cpu_period_usec": 80_000}, [(QUOTA, "160000"), (PERIOD, "80000")]),
+        ({"cpu_max_cores": 1, "cpu_period_usec": 80_000}, [(QUOTA, "80000"), (PERIOD, "80000")]),
+        ({"cpu_max_cores": 0.2, "cpu_period_usec": 120_000}, [(QUOTA, "24000"), (PERIOD, "120000")]),
+        (
+            {"cpu_max_cores": 1, "cpu_period_usec": 40_000},
+            [(QUOTA, "-1"), (PERIOD, "40000"), (QUOTA, "40000")],
+        ),
+        ({"cpu_max_cores": "max", "cpu_period_usec": 200_000}, [(QUOTA, "-1"), (PERIOD, "200000")]),
         ({"cpu_burst_usec": 20_000}, [(BURST, "20000")]),
         ({"cpu_max_cores": 0.1, "cpu_burst_usec": 5_000}, [(BURST, "5000"), (QUOTA, "10000")]),
         ({"cpu_max_cores": 1, "cpu_burst_usec": 90_000}, [(QUOTA, "100000"), (BURST, "90000")]),
@@ -132,7 +140,7 @@ def test_shares_of_an_idle_group_are_refused_in_words() -> None:
 def test_io_throttles_change_per_device_and_zero_takes_one_away() -> None:
     now = {"8:0": IoLimit(read_bytes_per_sec=100, writes_per_sec=5), "8:16": IoLimit(reads_per_sec=1)}
 
-    writes = plan_io_max(
+    writes = plan_throttles(
         now, {"8:0": {"read_bytes_per_sec": UNLIMITED, "writes_per_sec": 5, "reads_per_sec": 9}}
     )
 
@@ -143,7 +151,7 @@ def test_io_throttles_change_per_device_and_zero_takes_one_away() -> None:
 
 
 def test_lifting_io_max_takes_every_throttle_away() -> None:
-    writes = plan_io_max({"8:0": IoLimit(read_bytes_per_sec=100)}, None)
+    writes = plan_throttles({"8:0": IoLimit(read_bytes_per_sec=100)}, None)
 
     assert files(writes) == [("blkio.throttle.read_bps_device", "8:0 0")]
 
@@ -186,14 +194,15 @@ def disks(tmp_path: Path, web: Cgroup) -> Cgroup:
         ("cpu_period_usec", 999, "outside 1000 to 1000000"),
         ("cpu_period_usec", 1_000_001, "outside 1000 to 1000000"),
         ("cpu_burst_usec", -1, "outside 0 to"),
-        ("cpu_shares", 1, "outside 2 to 262144"),
+        pytest.param("cpu_shares", 1, "outside 2 to 262144", marks=pytest.mark.needs("cpu", "v1")),
+        pytest.param("cpu_weight", 0, "outside 1 to 10000", marks=pytest.mark.needs("cpu", "v2")),
         ("cpu_idle", 1, "neither true nor false"),
-        ("cpuset_cpus", "", "at least one CPU"),
+        pytest.param("cpuset_cpus", "", "at least one CPU", marks=pytest.mark.needs("cpuset", "v1")),
         ("cpuset_cpus", "7", "names a CPU that is not here; there are 0-1"),
         ("cpuset_cpus", "0-4000000000", "not a list"),
         ("cpuset_cpus", "0," * 5000, "not a list"),
         ("cpuset_cpus", 0, "not a list"),
-        ("cpuset_mems", "1", "names a memory node that is not here; there are 0"),
+        ("cpuset_mems", "2", "names a memory node that is not here; there are 0"),
         ("pids_max", 0, "outside 1 to 4194304"),
         ("pids_max", 4_194_305, "outside 1 to 4194304"),
         ("blkio_weight", 0, "outside 1 to 1000"),
@@ -204,8 +213,8 @@ def disks(tmp_path: Path, web: Cgroup) -> Cgroup:
         ("io_max", {"8:1": {}}, "8:1 is a partition; throttles work on its disk 8:0"),
         ("io_max", {"8:0": 5}, "a device takes"),
         ("io_max", {"8:0": {"rbps": 5}}, "there is no throttle 'rbps'"),
-        ("io_max", {"8:0": {"reads_per_sec": 0}}, "outside 1 to 4294967295"),
-        ("io_max", {"8:0": {"reads_per_sec": 5_000_000_000}}, "outside 1 to 4294967295"),
+        ("io_max", {"8:0": {"reads_per_sec": 0}}, "outside 1 to 4294967294"),
+        ("io_max", {"8:0": {"reads_per_sec": 5_000_000_000}}, "outside 1 to 4294967294"),
         ("memory_max", 5, "there is no such limit; there are memory_max_bytes"),
         ("cpuset_cpus_effective", "0", "set that"),
     ],
@@ -253,11 +262,13 @@ def planned_on(tmp_path_factory: pytest.TempPathFactory) -> Cgroup:
     return Hierarchies.read(str(root)).cgroup("/cgwarden/web")
 
 
+@pytest.mark.needs("memory", "v1")
 def test_a_limit_that_this_kernel_lacks_is_not_offered(web: Cgroup) -> None:
     with pytest.raises(NotOffered, match=r"memory\.high"):
         web.plan_limits({"memory_high_bytes": 5 * MIB})
 
 
+@pytest.mark.needs("memory", "v1")
 def test_limits_of_a_captured_container(web: Cgroup) -> None:
     limits = web.read_limits()
 
@@ -274,8 +285,10 @@ def test_what_is_so_already_needs_no_write(web: Cgroup) -> None:
     assert web.plan_limits({"memory_max_bytes": 256 * MIB, "cpu_max_cores": 0.5, "pids_max": 50}) == []
 
 
+@pytest.mark.needs("memory", "v1")
 def test_lifting_everything_gives_the_kernels_defaults(web: Cgroup) -> None:
-    lifted = dict.fromkeys(set(LIMIT_FIELDS) - {"memory_high_bytes"}, "max")
+    offered = {field for field in LIMIT_FIELDS if getattr(web.read_limits(), field) is not None}
+    lifted = dict.fromkeys(offered, "max")
 
     assert files(web.plan_limits(lifted)) == [
         ("cpu.cfs_quota_us", "-1"),
@@ -284,6 +297,18 @@ def test_lifting_everything_gives_the_kernels_defaults(web: Cgroup) -> None:
     ]
 
 
+@pytest.mark.needs("memory", "v2")
+def test_lifting_everything_gives_the_kernels_defaults_in_the_unified_tree(web: Cgroup) -> None:
+    lifted = dict.fromkeys(("memory_max_bytes", "memory_low_bytes", "cpu_max_cores", "pids_max"))
+
+    assert files(web.plan_limits(lifted)) == [
+        ("cpu.max", "max 100000"),
+        ("pids.max", "max"),
+        ("memory.max", "max"),
+    ]
+
+
+@pytest.mark.needs("memory", "v1")
 def test_devices_are_denied_and_then_allowed_one_per_write(web: Cgroup) -> None:
     rules = [DeviceRule(True, "c", 1, 3, "rwm"), DeviceRule(True, "b", None, None, "m")]
 
@@ -294,6 +319,7 @@ def test_devices_are_denied_and_then_allowed_one_per_write(web: Cgroup) -> None:
     ]
 
 
+@pytest.mark.needs("devices", "v1")
 @pytest.mark.parametrize(
     "rule",
     [

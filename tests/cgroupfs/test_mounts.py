@@ -82,9 +82,16 @@ def test_a_host_without_proc_gets_one_line_too(tmp_path: Path) -> None:
         Hierarchies.read(str(tmp_path))
 
 
-def test_a_v2_only_host_gets_one_line_that_says_what_to_do(tmp_path: Path) -> None:
-    with pytest.raises(NoCgroups, match=r"unified cgroup tree.*boot with") as caught:
-        Hierarchies.read(str(host(tmp_path, UNIFIED, "cpu memory pids io")))
+def test_a_host_whose_controllers_are_all_in_the_unified_tree_is_taken(tmp_path: Path) -> None:
+    found = Hierarchies.read(str(host(tmp_path, UNIFIED, "cpu memory pids io")))
+
+    assert {place.kind for place in found.places.values()} == {"v2"}
+    assert {"cpu", "memory", "pids", "blkio", "unified"} == set(found.places)
+
+
+def test_what_the_parent_does_not_hand_down_is_named(tmp_path: Path) -> None:
+    with pytest.raises(NoCgroups, match=r"cpu, memory are neither.*cgroup.subtree_control") as caught:
+        Hierarchies.read(str(host(tmp_path, UNIFIED, "pids io")))
 
     assert "\n" not in str(caught.value)
 
@@ -92,10 +99,11 @@ def test_a_v2_only_host_gets_one_line_that_says_what_to_do(tmp_path: Path) -> No
 def test_a_missing_controller_is_named(tmp_path: Path) -> None:
     mountinfo = "".join(V1.format(name) for name in NEEDED if name != "pids") + UNIFIED
 
-    with pytest.raises(NoCgroups, match="pids are not mounted"):
+    with pytest.raises(NoCgroups, match="pids are neither in the unified tree nor mounted"):
         Hierarchies.read(str(host(tmp_path, mountinfo)))
 
 
+@pytest.mark.needs("memory", "v1")
 def test_a_report_names_what_is_mounted_where_and_what_is_not(captured: Hierarchies) -> None:
     report = {each.controller: each for each in captured.report()}
 
@@ -103,3 +111,12 @@ def test_a_report_names_what_is_mounted_where_and_what_is_not(captured: Hierarch
     assert report["unified"].kind == "v2"
     assert report["net_cls"].mounted_at is None
     assert report["blkio"].cost_usec is not None
+
+
+def test_a_mount_point_of_any_bytes_hides_no_other(tmp_path: Path) -> None:
+    odd = b"90 31 0:90 / /mnt/\xff\r\x0c\xe2\x80\xa8 rw - tmpfs tmpfs rw\n"
+    mountinfo = "".join(V1.format(name) for name in NEEDED) + UNIFIED
+    host(tmp_path, "")
+    (tmp_path / "proc/self/mountinfo").write_bytes(odd + mountinfo.encode())
+
+    assert "memory" in Hierarchies.read(str(tmp_path)).places

@@ -5,11 +5,14 @@ from __future__ import annotations
 import pytest
 
 from cgroupfs import Cgroup, CpuStat, DeviceIo, IoStat, MemoryStat, NumaBytes, ParseError, PidsStat, Psi
-from cgroupfs.blkio import BlkioV1, BlkioV2, parse_operations
+from cgroupfs.blkio import BlkioV1, BlkioV2
 from cgroupfs.cpu import CpuV1, CpuV2
 from cgroupfs.hugetlb import HugetlbV1, HugetlbV2, read_page_sizes
-from cgroupfs.memory import MemoryEvents, MemoryV1, MemoryV2
-from cgroupfs.net import NetMarks, parse_net_dev, read_marks
+from cgroupfs.io_traffic import parse_operations
+from cgroupfs.memory import MemoryV1, MemoryV2
+from cgroupfs.memory_events import MemoryEvents
+from cgroupfs.net import parse_net_dev
+from cgroupfs.net_marks import NetMarks, read_marks
 from cgroupfs.numa import NumaV1, NumaV2
 from cgroupfs.pids import PidsV1
 from cgroupfs.pressure import Pressure, parse_pressure
@@ -117,7 +120,9 @@ def test_v1_memory_events_say_what_the_kernel_does_not_tell(tree: Tree) -> None:
 def test_v2_memory_events_have_the_same_names(tree: Tree) -> None:
     files = {"memory.peak": "9\n", "memory.events": "low 0\nhigh 0\nmax 3\noom 1\noom_kill 1\n"}
 
-    assert MemoryV2().read_events(tree.make({"memory": files})) == MemoryEvents(9, 3, 1, None)
+    assert MemoryV2().read_events(tree.make({"memory": files})) == MemoryEvents(
+        peak_bytes=9, limit_hits=3, oom_kills=1, low_hits=0, high_hits=0, ooms=1
+    )
 
 
 def test_v1_disk_traffic_is_told_per_device(tree: Tree) -> None:

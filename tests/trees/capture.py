@@ -1,97 +1,63 @@
-"""Capture one working container's cgroup from this kernel: `python -m tests.trees.capture NAME`, as root."""
+"""Capture one working container's cgroup from this kernel: `python -m tests.trees.capture FILE`, as root."""
 
 from __future__ import annotations
 
 import contextlib
 import os
-import subprocess
 import sys
-import time
-import uuid
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Final
 
 from cgroupfs import Cgroup, Hierarchies
-from tests.trees import HERE, pack
+from tests.trees import pack
+from tests.trees.work import container_at_work
 
-WORK = (
-    "import mmap,os,time\n"
-    "held = mmap.mmap(-1, 8 << 20); held.write(b'x' * (8 << 20))\n"
-    "fd = os.open('/var/tmp', os.O_TMPFILE | os.O_RDWR)\n"
-    "os.write(fd, b'x' * (4 << 20)); os.fsync(fd)\n"
-    "end = time.process_time() + 1\n"
-    "while time.process_time() < end: pass\n"
-    "print('ready', flush=True)\n"
-    "time.sleep(60)\n"
+_LEFT_OUT: Final = ("memory.kmem.slabinfo", "memory.shown_ram_in_bytes")
+_HOST: Final = (
+    "proc/cgroups",
+    "sys/devices/system/cpu/possible",
+    "sys/devices/system/cpu/online",
+    "sys/devices/system/node/online",
 )
-LEFT_OUT = ("memory.kmem.slabinfo", "memory.shown_ram_in_bytes")
-BLOCK_SIZE = 65536
+_ABOVE: Final = ("cgroup.procs", "cgroup.controllers", "cgroup.subtree_control", "cpuset.cpus", "cpuset.mems")
 
 
-def main(name: str) -> None:
-    """Run some work under limits and write ``tests/trees/NAME.txt``."""
+def main(file: str) -> None:
+    """Run some work under limits and write the archive `file`."""
     hierarchies = Hierarchies.read()
-    parent = f"/cgwtest-{uuid.uuid4().hex[:8]}"
-    cgroup = hierarchies.create(f"{parent}/web")
-    worker: subprocess.Popen[bytes] | None = None
-    try:
-        cgroup.apply(
-            cgroup.plan_limits({"memory_max_bytes": 256 << 20, "cpu_max_cores": 0.5, "pids_max": 50})
-        )
-        worker = subprocess.Popen(
-            [sys.executable, "-c", WORK], stdout=subprocess.PIPE, preexec_fn=_enter(cgroup)
-        )
-        assert worker.stdout is not None
-        worker.stdout.readline()
-        time.sleep(2.5)  # the kernel folds memory statistics together every two seconds
-        files = _read_tree(cgroup, parent) | _read_proc()
-        remark = f"Linux {os.uname().release.split('-')[0]}, hybrid: v1 controllers beside a unified tree.\n"
-        (HERE / f"{name}.txt").write_text(remark + pack(files))
-    finally:
-        if worker is not None:
-            worker.kill()
-            worker.communicate()
-        hierarchies.remove(parent)
+    with container_at_work(hierarchies) as cgroup:
+        files = dict(_read_tree(cgroup)) | _read_host()
+    Path(file).write_text(_remark(hierarchies) + pack(files))
 
 
-def _enter(cgroup: Cgroup):  # type: ignore[no-untyped-def]
-    fds = cgroup.entry_fds()
-
-    def enter() -> None:
-        for fd in fds:
-            os.write(fd, b"0")
-            os.close(fd)
-
-    return enter
+def _remark(hierarchies: Hierarchies) -> str:
+    kinds = {place.kind for place in hierarchies.places.values()}
+    how = "hybrid: v1 controllers beside a unified tree" if "v1" in kinds else "all in the unified tree (v2)"
+    return f"Linux {os.uname().release.split('-')[0]}, {how}.\n"
 
 
-def _read_tree(cgroup: Cgroup, parent: str) -> dict[str, str]:
-    files = {}
-    for directory in sorted(set(cgroup.paths().values())):
-        for file in sorted(Path(directory).iterdir()):
-            if file.name in LEFT_OUT or not file.stat().st_mode & 0o444:
+def _read_tree(cgroup: Cgroup) -> Iterator[tuple[str, str]]:
+    """The container's own files, and of the groups above it what planning and mounting look at."""
+    parent = f"/{cgroup.path.split('/')[1]}"
+    for directory in map(Path, sorted(set(cgroup.paths().values()))):
+        top = directory.parent.parent
+        looked_at = [
+            *directory.iterdir(),
+            *(above / name for above in (directory.parent, top) for name in _ABOVE),
+        ]
+        for file in sorted(looked_at):
+            if file.name in _LEFT_OUT or not file.is_file() or not file.stat().st_mode & 0o444:
                 continue
             with contextlib.suppress(OSError):  # files that are there to be written, or polled, alone
-                files[str(file).lstrip("/").replace(parent, "/cgwarden")] = file.read_text()
-        above = Path(directory).parent
-        for file in (above / "cpuset.cpus", above / "cpuset.mems", above / "cgroup.procs"):
-            if file.exists():
-                files[str(file).lstrip("/").replace(parent, "/cgwarden")] = file.read_text()
-        files[f"{str(above.parent).lstrip('/')}/cgroup.procs"] = ""
-    return files
+                text = "" if file.parent == top and file.name == "cgroup.procs" else file.read_text()
+                yield str(file).lstrip("/").replace(parent, "/cgwarden"), text
 
 
-def _read_proc() -> dict[str, str]:
+def _read_host() -> dict[str, str]:
     mounts = Path("/proc/self/mountinfo").read_text().splitlines(keepends=True)
-    return {
-        "proc/self/mountinfo": "".join(line for line in mounts if " - cgroup" in line),
-        "proc/cgroups": Path("/proc/cgroups").read_text(),
-        "sys/fs/cgroup/unified/cgroup.controllers": Path(
-            "/sys/fs/cgroup/unified/cgroup.controllers"
-        ).read_text(),
-        "sys/devices/system/cpu/possible": Path("/sys/devices/system/cpu/possible").read_text(),
-        "sys/devices/system/cpu/online": Path("/sys/devices/system/cpu/online").read_text(),
-        "sys/devices/system/node/online": Path("/sys/devices/system/node/online").read_text(),
-    }
+    files = {name: Path("/", name).read_text() for name in _HOST}
+    return files | {"proc/self/mountinfo": "".join(line for line in mounts if " - cgroup" in line)}
 
 
 if __name__ == "__main__":

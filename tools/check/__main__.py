@@ -35,6 +35,7 @@ class Outcome(NamedTuple):
 CHECKS: Final = (
     Check("types", (f"{_BIN}/mypy", *_TYPED, "hatch_build.py")),
     Check("chart and layers", (*_PYTEST, "-m", "not kernel", "tests/charts", "tests/test_architecture.py")),
+    Check("branches", (sys.executable, "-m", "tools.check.branches")),
     Check("dashboard types", (sys.executable, "-m", "tools.npm", "run", "--silent", "check")),
     Check("lint", (f"{_BIN}/ruff", "check", ".")),
     Check("format", (f"{_BIN}/ruff", "format", "--check", ".")),

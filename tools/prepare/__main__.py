@@ -1,4 +1,4 @@
-"""``python3 -m tools.prepare run|check|test|bench``: make this checkout ready for a make target."""
+"""``python3 -m tools.prepare GOAL``: make this checkout ready for the make target of that name."""
 
 import sys
 
@@ -15,7 +15,7 @@ from tools.prepare.steps import SetupFailed, run_pending
 def main() -> int:
     """Run what is not up to date; one line says what went wrong."""
     parser = argparse.ArgumentParser(prog="python3 -m tools.prepare", description=__doc__)
-    parser.add_argument("goal", choices=("run", "check", "test", "bench"))
+    parser.add_argument("goal", choices=("run", "check", "test", "guest", "fuzz", "bench"))
     goal = parser.parse_args().goal
     try:
         run_pending(steps_for(goal))

@@ -5,11 +5,13 @@ checkout instead of being installed; and what comes along with the others (dbus 
 started, since systemctl is told to leave the running system alone.
 """
 
+import contextlib
 import os
+import re
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -33,6 +35,16 @@ def extract(packages: Sequence[str], member: str, target: Path, log: Path) -> No
     """Put a file at `target` out of the first of `packages` that this release has, without installing it."""
     update_lists(log)
     package = next((name for name in packages if _is_offered(name)), packages[-1])
+    with unpacked(package, log) as root:
+        if not Path(root, member).is_file():
+            raise SetupFailed(f"Debian's {package} holds no {member} here: put it on PATH by hand")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.move(Path(root, member), target)
+
+
+@contextlib.contextmanager
+def unpacked(package: str, log: Path) -> Iterator[Path]:
+    """A directory with what `package` would install."""
     with tempfile.TemporaryDirectory(dir=STAMPS) as scratch:
         # root's downloads are given to the user _apt, who may not enter our directories.
         call(
@@ -43,10 +55,18 @@ def extract(packages: Sequence[str], member: str, target: Path, log: Path) -> No
         )
         archive = next(Path(scratch).glob("*.deb"))
         call(["dpkg-deb", "-x", archive, Path(scratch, "root")], log)
-        if not Path(scratch, "root", member).is_file():
-            raise SetupFailed(f"Debian's {package} holds no {member} here: put it on PATH by hand")
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.move(Path(scratch, "root", member), target)
+        yield Path(scratch, "root")
+
+
+def real_package(name: str, pattern: re.Pattern[str], log: Path) -> str:
+    """The package that the empty package `name` stands for in this release."""
+    update_lists(log)
+    said = subprocess.run(["apt-cache", "depends", name], capture_output=True, text=True, check=False).stdout
+    depends: list[str] = re.findall(r"Depends: (\S+)", said)
+    found = next((package for package in depends if pattern.fullmatch(package)), None)
+    if found is None:
+        raise SetupFailed(f"this release has no {name}: the guest needs Debian 12 or 13 on amd64")
+    return found
 
 
 def update_lists(log: Path) -> None:

@@ -3,7 +3,7 @@
 import os
 from typing import Final
 
-from tools.prepare import binaries, dashboard, python
+from tools.prepare import binaries, dashboard, guest, python
 from tools.prepare.steps import Step
 
 _UI_SOURCES: Final = ("web/ui", "hatch_build.py")
@@ -40,6 +40,19 @@ _TEST: Final = (
     Step("Test packages", (), binaries.install_test_packages, lambda: not binaries.missing_test_packages()),
     Step("promtool", (), binaries.fetch_promtool, binaries.has_promtool),
 )
+_FUZZ: Final = (Step("Fuzzer", ("requirements/fuzz.txt",), python.install_fuzzer, python.has_fuzzer),)
+_GUEST: Final = (
+    Step("Guest programs", (), guest.install_packages, lambda: not guest.missing_packages()),
+    Step("Guest kernel", (), guest.fetch_kernel, guest.has_kernel, version=" ".join(guest.MODULES)),
+    Step("Guest boot", ("requirements/guest.txt",), guest.install_virtme, guest.has_virtme),
+    Step(
+        "Guest Python",
+        ("requirements/dev.txt", "tools/prepare/guest.py"),
+        guest.make_python_image,
+        guest.PYTHON_IMAGE.is_file,
+        version=python.INTERPRETER,
+    ),
+)
 _BENCH: Final = (
     Step(
         "Bench packages", (), binaries.install_bench_packages, lambda: not binaries.missing_bench_packages()
@@ -58,6 +71,8 @@ def _steps(goal: str) -> tuple[Step, ...]:
     return {
         "run": _RUN,
         "check": _RUN + _CHECK,
-        "test": _RUN + _CHECK + _TEST,
+        "test": _RUN + _CHECK + _TEST + _GUEST,
+        "guest": _RUN + _GUEST,
+        "fuzz": _RUN + _FUZZ,
         "bench": _RUN + _BENCH,
     }[goal]

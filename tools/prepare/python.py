@@ -1,6 +1,7 @@
 """The Python environment ``.venv/``: made by the machine's interpreter, filled from the locked list."""
 
 import importlib.util
+import platform
 import subprocess
 import sys
 import sysconfig
@@ -16,6 +17,7 @@ VENV_PYTHON: Final = VENV / "bin" / "python"
 INTERPRETER: Final = f"{sys.version} {sys.base_prefix}"
 PACKAGES: Final = ("cgwarden", "web", "enforcer", "monitor", "launcher", "cgroupfs")
 DEV_TOOLS: Final = ("pytest", "ruff", "mypy", "lint-imports", "yamllint", "kubernetes-validate")
+FUZZER_IS_BUILT: Final = platform.machine() == "x86_64" and sys.version_info < (3, 15)
 PIP: Final = (VENV_PYTHON, "-m", "pip", "--no-input", "--disable-pip-version-check")
 
 
@@ -41,6 +43,17 @@ def make_venv(log: Path) -> None:
 def install_packages(log: Path) -> None:
     """Everything of requirements/dev.txt, each file checked against its hash."""
     call([*PIP, "install", "--require-hashes", "--only-binary=:all:", "-r", "requirements/dev.txt"], log)
+
+
+def install_fuzzer(log: Path) -> None:
+    """requirements/fuzz.txt, where it is built for this machine; elsewhere fuzzing goes on blindly."""
+    if FUZZER_IS_BUILT:
+        call([*PIP, "install", "--require-hashes", "--only-binary=:all:", "-r", "requirements/fuzz.txt"], log)
+
+
+def has_fuzzer() -> bool:
+    """The fuzzer is there, or cannot be."""
+    return not FUZZER_IS_BUILT or (site_packages() / "atheris").is_dir()
 
 
 def install_cgwarden(log: Path) -> None:
