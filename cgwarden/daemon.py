@@ -1,7 +1,7 @@
-"""The start of `cgwarden serve`: refuse early, take the locks, fork the processes that must be forked first.
+"""The start of `cgwarden serve`: refuse early, take the locks, start the processes that outlive the daemon.
 
-The spawner and the guardian are forked here, while this process is single-threaded and small; only then is
-the rest imported and wired together (`cgwarden.wiring`). The order is the point of this module.
+Nothing large is imported before every reason to refuse was looked at; then the spawner and the guardian are
+started, and the rest is wired together (`cgwarden.wiring`). The order is the point of this module.
 """
 
 import argparse
@@ -51,7 +51,7 @@ def main(argv: Sequence[str]) -> int:
 
 def _run(config: Config, hierarchies: cgroupfs.Hierarchies) -> int:
     raise_file_limit()
-    # Both are forked before any thread exists, and before the imports that would make them large.
+    # Both are fresh interpreters: they must not carry this one's threads, locks and memory.
     from enforcer.guardian import Guardian
     from launcher.spawner import Spawner
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import queue
 import socket
 import subprocess
 import sys
@@ -44,6 +45,7 @@ class Guardian:
         self._process: subprocess.Popen[bytes] | None = None
         self._lock = threading.Lock()
         self._waiting: dict[int, Future[str | None]] = {}
+        self._reports: queue.SimpleQueue[Report | None] = queue.SimpleQueue()
         self._number = 0
         self._closing = False
         self._thread: threading.Thread | None = None
@@ -64,9 +66,9 @@ class Guardian:
 
     def listen(self, on_ended: Callable[[Report], None], on_restart: Callable[[], None]) -> None:
         """Hear reports in a thread. `on_restart` is called after the process died and was started again."""
-        self._thread = threading.Thread(
-            target=self._hear, args=(on_ended, on_restart), name="guardian", daemon=True
-        )
+        # In a thread of its own: `on_ended` may wait for somebody who waits for an answer of the guardian.
+        threading.Thread(target=self._report, args=(on_ended,), name="guardian-reports", daemon=True).start()
+        self._thread = threading.Thread(target=self._hear, args=(on_restart,), name="guardian", daemon=True)
         self._thread.start()
 
     def guard(self, lease: Lease) -> None:
@@ -109,10 +111,15 @@ class Guardian:
             self._waiting.pop(number, None)
             raise GuardianLost(f"no answer within {ACK_SEC:g} s") from e
 
-    def _hear(self, on_ended: Callable[[Report], None], on_restart: Callable[[], None]) -> None:
+    def _report(self, on_ended: Callable[[Report], None]) -> None:
+        while (report := self._reports.get()) is not None:
+            on_ended(report)
+
+    def _hear(self, on_restart: Callable[[], None]) -> None:
         while True:
             message = self._next_message()
             if message is None and self._closing:
+                self._reports.put(None)
                 return
             if message is None:
                 self._start_again()
@@ -120,7 +127,7 @@ class Guardian:
             elif message.get("op") == "ack":
                 self._answer(message)
             elif message.get("op") == "ended":
-                on_ended(message)
+                self._reports.put(message)
 
     def _answer(self, message: Report) -> None:
         answer = self._waiting.pop(int(str(message.get("id"))), None)

@@ -201,6 +201,18 @@ def test_a_lease_that_cannot_end_yet_says_what_it_waits_for(rig: Rig) -> None:
     assert rig.enforcer.limits("web")["memory_max_bytes"]["waiting"] is None
 
 
+def test_a_lease_that_ends_amid_another_change_of_its_container_does_not_hold_that_up(rig: Rig) -> None:
+    web = rig.box()
+    rig.enforcer.set_limits("web", {"pids_max": 50}, reason="", lease_sec=0.3)
+
+    with rig.enforcer._desk.book.lock("web"):
+        wait_for(lambda: web.read_limits().pids_max is UNLIMITED)
+        rig.enforcer.set_limits("web", {"cpu_max_cores": 0.5}, reason="", lease_sec=60)
+
+    wait_for(lambda: any(record["outcome"] == "expired" for record in rig.enforcer.decisions("web")))
+    assert rig.enforcer.limits("web")["cpu_max_cores"]["owner"] == "operator"
+
+
 def test_freezing_what_is_frozen_succeeds_and_changes_nothing(rig: Rig) -> None:
     web = rig.box()
 
@@ -270,6 +282,18 @@ def test_without_a_journal_nothing_is_written_to_the_kernel(rig: Rig) -> None:
 
     assert web.read_limits().pids_max is UNLIMITED
     assert rig.enforcer.set_limits("web", {"pids_max": 50}, reason="").changed
+
+
+def test_a_rejection_that_cannot_be_recorded_is_answered_all_the_same(rig: Rig) -> None:
+    rig.box()
+    rig.stop()
+    rig.enforcer, rig.guardian = rig.start(Failpoints({"journal.before": ("enospc", 2)}))
+
+    with pytest.raises(BadWish):
+        rig.enforcer.set_limits("web", {"pids_max": -1}, reason="")
+
+    assert rig.enforcer.set_limits("web", {"pids_max": 50}, reason="").changed
+    assert [record["outcome"] for record in rig.enforcer.decisions("web")] == ["applied"]
 
 
 def test_claims_and_holders_are_known_after_a_restart(rig: Rig) -> None:

@@ -40,6 +40,20 @@ def api(daemon: Running, busybox_root: Path) -> Iterator[Client]:
     client.ask("DELETE", f"{WEB}?force=true")
 
 
+def test_our_changes_stand_in_the_list_at_once(api: Client) -> None:
+    seen = []
+    for pids_max in range(60, 70):
+        api.ask("PATCH", f"{WEB}/limits", {"pids_max": pids_max})
+        seen.append(api.get("/api/v1/containers").json["containers"][0]["limits"]["pids_max"])
+    api.ask("POST", f"{WEB}/freeze")
+    frozen = api.get("/api/v1/containers").json["containers"][0]["state"]
+    api.ask("POST", f"{WEB}/thaw")
+
+    assert seen == list(range(60, 70))
+    assert frozen == "frozen"
+    assert api.get("/api/v1/containers").json["containers"][0]["state"] == "running"
+
+
 def test_a_limit_changed_over_the_api_stands_in_the_kernel(api: Client) -> None:
     before = api.get(f"{WEB}/limits")
     planned = api.ask("PATCH", f"{WEB}/limits?dry_run=true", {"memory_max_bytes": 96 * MIB}).json
