@@ -113,7 +113,8 @@ def start() -> Iterator[Start]:
         fds = cgroup.entry_fds()
         enter = f"import os\nfor fd in {fds}: os.write(fd, b'0'); os.close(fd)\n"
         process = subprocess.Popen(
-            [sys.executable, "-c", enter + code],
+            # Without site packages: a start is most of what a test costs where the kernel is emulated.
+            [sys.executable, "-I", "-S", "-c", enter + code],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

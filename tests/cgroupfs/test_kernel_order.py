@@ -7,11 +7,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from cgroupfs import UNLIMITED, Cgroup, Hierarchies
+from tests.cgroupfs.hosts import EMULATED
 
 pytestmark = pytest.mark.kernel
 
 on_one_cgroup = settings(
-    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=30 if EMULATED else 150,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 PARENT_CORES = 1.5
 PAGE = 4096

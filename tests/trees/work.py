@@ -56,7 +56,7 @@ def container_at_work(hierarchies: Hierarchies) -> Iterator[Cgroup]:
 def _worker(cgroup: Cgroup) -> Iterator[None]:
     fds = cgroup.entry_fds()
     process = subprocess.Popen(
-        [sys.executable, "-c", _CODE.format(fds=fds)],
+        [sys.executable, "-I", "-S", "-c", _CODE.format(fds=fds)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

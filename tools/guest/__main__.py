@@ -40,7 +40,7 @@ def pytest_command(arguments: list[str]) -> list[str]:
     """pytest on what needs a kernel; `arguments` come last, so that they win."""
     named = any(not argument.startswith("-") and "tests" in argument for argument in arguments)
     # Emulated, everything takes twenty times as long, and what is on the 9p root even more.
-    options = ["-q", "-p", "no:cacheprovider", "-m", "kernel", "--timeout", "300"]
+    options = ["-q", "-p", "no:cacheprovider", "-m", "kernel", "--timeout", "300", "--durations", "10"]
     where = [] if named else DEFAULT_TESTS
     return [sys.executable, "-m", "pytest", *options, "--junit-xml", "$RESULTS/junit.xml", *where, *arguments]
 
