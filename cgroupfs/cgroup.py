@@ -153,11 +153,6 @@ class Cgroup:
         directory = self.dirs.get("perf_event", self.dirs.get("unified"))
         return None if directory is None else directory.path
 
-    @property
-    def freezer_file(self) -> str:
-        """The kernel file through which `freeze` works here."""
-        return freezer.file_of_requests(self.dirs)
-
     def freeze(self, timeout_sec: float = 10.0) -> bool:
         """Freeze every task; True if that changed anything. `FreezeTimeout` after having thawed again."""
         return freezer.freeze(self.dirs, timeout_sec)
@@ -165,6 +160,10 @@ class Cgroup:
     def thaw(self, timeout_sec: float = 10.0) -> bool:
         """Let every task run; True if that changed anything."""
         return freezer.thaw(self.dirs, timeout_sec)
+
+    def set_frozen(self, frozen: bool, timeout_sec: float = 10.0) -> list[Written]:
+        """`freeze` or `thaw`, with the kernel files that were written for it."""
+        return freezer.set_frozen(self.dirs, frozen, timeout_sec)
 
     def kill(self) -> None:
         """Kill every task, child groups too, and wait until they are gone; frozen ones as well."""

@@ -16,12 +16,15 @@ from cgroupfs.errors import FreezeTimeout, NotOffered, ParseError
 from cgroupfs.files import ControlDir
 from cgroupfs.statistic import Dirs
 from cgroupfs.values import parse_flag, parse_flat
+from cgroupfs.writes import Written
 
 RETRY_EVERY: Final = 50  # polls after which a v1 freeze is started over: a fork may have slipped by
 POLL_SEC: Final = 0.001
 LONGEST_POLL_MSEC: Final = 100
 FREEZER_FILES: Final = ("freezer.state", "freezer.self_freezing", "freezer.parent_freezing")
 THAWED, FREEZING, FROZEN = "thawed", "freezing", "frozen"
+_HOLD: Final = {"cgroup.freeze": "1", "freezer.state": "FROZEN"}
+_LET_GO: Final = {"cgroup.freeze": "0", "freezer.state": "THAWED"}
 
 
 def parse_events(text: str) -> dict[str, int]:
@@ -83,22 +86,22 @@ def _read_flag(directory: ControlDir, file: str) -> bool | None:
 
 
 def file_of_requests(dirs: Dirs) -> str:
-    """The file through which `freeze` asks: the unified tree's where there is one."""
-    return "cgroup.freeze" if "unified" in dirs else "freezer.state"
+    """The file through which `freeze` asks now: the unified tree's where there is one."""
+    # A task that v1 holds never counts as frozen in the unified tree: where v1 has begun, v1 must finish.
+    offered = "unified" in dirs and dirs["unified"].read("cgroup.freeze") is not None
+    return "cgroup.freeze" if offered and _read_v1(dirs) in (None, THAWED) else "freezer.state"
 
 
 def freeze(dirs: Dirs, timeout_sec: float) -> bool:
     """Freeze and wait for it; False if it was frozen. On the deadline thaw, and raise `FreezeTimeout`."""
     if read_state(dirs) == FROZEN:
         return False
-    unified = dirs.get("unified")
-    # A task that v1 holds never counts as frozen in the unified tree: where v1 has begun, v1 must finish.
-    if unified is not None and unified.read("cgroup.freeze") is not None and _read_v1(dirs) in (None, THAWED):
-        done = _freeze_unified(unified, timeout_sec)
-        hold = unified
+    if file_of_requests(dirs) == "cgroup.freeze":
+        hold = dirs["unified"]
+        done = _freeze_unified(hold, timeout_sec)
     elif "freezer" in dirs:
-        done = _freeze_v1(dirs["freezer"], timeout_sec)
         hold = dirs["freezer"]
+        done = _freeze_v1(hold, timeout_sec)
     else:
         raise NotOffered(next(iter(dirs.values())).path, "cgroup.freeze")
     if not done:
@@ -135,6 +138,23 @@ def request_thaw(dirs: Dirs) -> bool:
         dirs["freezer"].write("freezer.state", "THAWED")
         changed = True
     return changed
+
+
+def set_frozen(dirs: Dirs, frozen: bool, timeout_sec: float) -> list[Written]:
+    """`freeze` or `thaw`, and each file that was written for it; none where it was so already."""
+    before = _read_requests(dirs)
+    asked = [file_of_requests(dirs)] if frozen else [file for file in before if before[file] != _LET_GO[file]]
+    if not (freeze(dirs, timeout_sec) if frozen else thaw(dirs, timeout_sec)):
+        return []
+    after, wanted = _read_requests(dirs), _HOLD if frozen else _LET_GO
+    return [Written("freezer", file, before[file], wanted[file], after[file]) for file in asked]
+
+
+def _read_requests(dirs: Dirs) -> dict[str, str]:
+    """The text of each freezer's file, as far as there is one."""
+    files = (("unified", "cgroup.freeze"), ("freezer", "freezer.state"))
+    found = {file: dirs[key].read(file) for key, file in files if key in dirs}
+    return {file: text.strip() for file, text in found.items() if text is not None}
 
 
 def is_v1_held(directory: ControlDir) -> bool:

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from enforcer.errors import NewerJournal as NewerJournal
     from enforcer.errors import OwnerConflict as OwnerConflict
     from enforcer.errors import PolicyError as PolicyError
-    from enforcer.errors import StaleRevision as StaleRevision
     from enforcer.errors import TargetGone as TargetGone
     from enforcer.errors import UnknownTarget as UnknownTarget
     from enforcer.errors import WriteFailed as WriteFailed
@@ -41,7 +40,7 @@ if TYPE_CHECKING:
 
 _ERRORS = (
     "BadWish BelowUsage ContainerBusy EnforcerError Forbidden GuardianLost JournalFull JournalUnavailable "
-    "NewerJournal OwnerConflict PolicyError StaleRevision TargetGone UnknownTarget WriteFailed WriteTimedOut"
+    "NewerJournal OwnerConflict PolicyError TargetGone UnknownTarget WriteFailed WriteTimedOut"
 )
 _HOME = {
     **dict.fromkeys(_ERRORS.split(), "errors"),

@@ -41,21 +41,12 @@ class BelowUsage(EnforcerError):
     def __init__(self, field: str, wanted: int, usage: int) -> None:
         super().__init__(
             f"{field}: {wanted} is below the present usage of {usage}; "
-            "lower the usage first, or use force and accept that processes may be killed"
+            "free memory first, or use force: the kernel then reclaims; where it cannot, "
+            "cgroup v1 changes nothing and v2 may kill"
         )
         self.field = field
         self.wanted = wanted
         self.usage = usage
-
-
-class StaleRevision(EnforcerError):
-    """The limits changed since the caller read them."""
-
-    def __init__(self, name: str, expected: str, present: str) -> None:
-        super().__init__(
-            f"limits of {name} changed meanwhile (revision {present}, not {expected}): read them again"
-        )
-        self.present = present
 
 
 class JournalUnavailable(EnforcerError):

@@ -20,7 +20,7 @@ from enforcer.guardian import Guardian
 from enforcer.journal import Journal
 from enforcer.lease_ends import LeaseEnds
 from enforcer.ledger import Ledger
-from enforcer.limit_changes import LimitChanges, revision_of
+from enforcer.limit_changes import LimitChanges
 from enforcer.load import Loaded, load_what_is_good
 from enforcer.outcomes import OPERATOR, FreezeOutcome, LimitOutcome, Target
 from enforcer.records import DecisionRecord
@@ -107,18 +107,24 @@ class Enforcer:
         )
 
     def release(
-        self, name: str, fields: Sequence[str], *, owner: str = OPERATOR, reason: str = "given back"
+        self,
+        name: str,
+        fields: Sequence[str],
+        *,
+        owner: str = OPERATOR,
+        reason: str = "given back",
+        force: bool = False,
     ) -> LimitOutcome:
-        """Give fields back: the next owner's value, or the baseline, applies again."""
-        return self._limits.release(name, fields, owner=owner, reason=reason)
+        """Give fields back: the next owner's value, or the baseline, applies again; below usage with `force`.
+
+        Raises:
+            BelowUsage: without `force`; nothing was written.
+        """
+        return self._limits.release(name, fields, owner=owner, reason=reason, force=force)
 
     def limits(self, name: str) -> dict[str, dict[str, object]]:
         """field -> value (read now), owner, baseline (what it returns to), expires_at, waiting (or None)."""
         return self._limits.read(name)
-
-    def revision(self, name: str) -> str:
-        """A short name of exactly the present values and owners."""
-        return revision_of(self.limits(name))
 
     def freeze(
         self,

@@ -123,12 +123,7 @@ class Freezes:
 
 def write_freezer(cgroup: Cgroup, frozen: bool, timeout_sec: float) -> Sequence[WriteRecord]:
     """Freeze or thaw, and say what the kernel shows now; no record where nothing had to be done."""
-    before = cgroup.read_freezer()
-    changed = cgroup.freeze(timeout_sec) if frozen else cgroup.thaw(timeout_sec)
-    if not changed:
-        return []
-    wanted = FROZEN if frozen else THAWED
-    return [WriteRecord("freezer", cgroup.freezer_file, before, wanted, cgroup.read_freezer())]
+    return [WriteRecord(*written) for written in cgroup.set_frozen(frozen, timeout_sec)]
 
 
 def present_state(present: object) -> str:

@@ -38,7 +38,7 @@ def _clip(value: float, change: Change) -> float:
 
 
 def suppressed_budget_cores(law: Suppress, capacity: float, non_target: float, system: float) -> float:
-    """Cores that best-effort containers may use together (koordinator's cpu_suppress.go; reference 3.2)."""
+    """Cores that best-effort containers may use together (as koordinator's cpu_suppress.go has it)."""
     return capacity * law.target_fraction - non_target - max(system, law.reserve_cores)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import hashlib
 import time
 from collections.abc import Mapping, Sequence
 
@@ -15,7 +14,6 @@ from enforcer.errors import BadWish, BelowUsage, OwnerConflict
 from enforcer.failpoints import Failpoints
 from enforcer.fields import same_value, to_wire
 from enforcer.lease import CgroupField
-from enforcer.ledger_rows import dump
 from enforcer.outcomes import LimitOutcome, Target, WriteRecord
 from enforcer.records import lease_until, owner_body
 from enforcer.rejections import Rejections
@@ -60,7 +58,7 @@ class LimitChanges:
                     self._rejections.note(name, cgroup, owner, wishes, reason, e)
                 raise
             if dry_run:
-                return self._outcome(target, cgroup, bool(plan), "planned", None, _unwritten(cgroup, plan))
+                return LimitOutcome(bool(plan), "planned", None, _unwritten(cgroup, plan))
             return self._apply(target, cgroup, wishes, plan, owner, reason, lease_sec, force)
 
     def _accept(
@@ -86,7 +84,7 @@ class LimitChanges:
         self._specs.adopt(target)
         moves = self._moves(target.name, cgroup, wishes, owner, lease_sec)
         if not plan and lease_sec is None and all(_is_settled(move) for move in moves):
-            return self._outcome(target, cgroup, False, "unchanged", None, ())
+            return LimitOutcome(False, "unchanged", None, ())
         before = {move.place.field: move.before for move in moves}
         first = moves[0]
         several = len(moves) > 1
@@ -118,9 +116,7 @@ class LimitChanges:
                 done.recorded.id,
                 deadline_ns,
             )
-        return self._outcome(
-            target, cgroup, bool(plan), "applied" if plan else "unchanged", done.recorded.id, done.writes
-        )
+        return LimitOutcome(bool(plan), "applied" if plan else "unchanged", done.recorded.id, done.writes)
 
     def _moves(
         self, name: str, cgroup: Cgroup, wishes: Mapping[str, object], owner: str, lease_sec: float | None
@@ -144,10 +140,12 @@ class LimitChanges:
             if winner.priority > new_claim(owner, value, None).priority:
                 raise OwnerConflict(field, winner.owner, lease_until(winner.deadline_ns))
 
-    def release(self, name: str, fields: Sequence[str], *, owner: str, reason: str) -> LimitOutcome:
+    def release(
+        self, name: str, fields: Sequence[str], *, owner: str, reason: str, force: bool
+    ) -> LimitOutcome:
         """Take back `owner`'s claims; the next claim or the baseline applies again."""
         with self._desk.book.lock(name):
-            target, cgroup = self._desk.target(name)
+            _, cgroup = self._desk.target(name)
             limits, now_ns = cgroup.read_limits(), boottime_ns()
             moves: list[Move] = []
             for field in fields:
@@ -156,10 +154,16 @@ class LimitChanges:
                 if old is not None and old.of(owner) is not None:
                     moves.append(Move(place, None, old, old.without(owner), getattr(limits, field), owner))
             if not moves:
-                return self._outcome(target, cgroup, False, "unchanged", None, ())
+                return LimitOutcome(False, "unchanged", None, ())
             wishes = {move.place.field: move.new.value(now_ns) for move in moves}
             plan = _planned(cgroup, wishes)
-            _refuse_below_usage(cgroup, wishes, plan)
+            try:
+                if not force:
+                    _refuse_below_usage(cgroup, wishes, plan)
+            except BelowUsage as e:
+                self._rejections.note(name, cgroup, owner, wishes, reason, e, verb="release")
+                raise
+            busy_sec = BUSY_SEC if force else 0.0
             before = {move.place.field: move.before for move in moves}
             body = owner_body(
                 owner=owner,
@@ -173,15 +177,15 @@ class LimitChanges:
                 reason=reason,
             )
             done = self._desk.transactions.run(
-                cgroup, moves, body, lambda held: write_plan(held, plan, self._failpoints)
+                cgroup, moves, body, lambda held: write_plan(held, plan, self._failpoints, busy_sec=busy_sec)
             )
             self._desk.tell(
                 "limit.change", name, owner, reason, wired(before), wired(wishes), done.recorded.id
             )
-            return self._outcome(target, cgroup, bool(plan), "applied", done.recorded.id, done.writes)
+            return LimitOutcome(bool(plan), "applied", done.recorded.id, done.writes)
 
     def read(self, name: str) -> dict[str, dict[str, object]]:
-        """Each limit that this kernel offers, read now, with its owner, baseline and the end of its lease."""
+        """Each limit, read now (None: this kernel has no such), with owner, baseline and end of lease."""
         target, cgroup = self._desk.target(name)
         self._specs.adopt(target)
         return self._fields(target.name, cgroup)
@@ -192,8 +196,6 @@ class LimitChanges:
         fields: dict[str, dict[str, object]] = {}
         for field in type(limits).__dataclass_fields__:
             value = getattr(limits, field)
-            if value is None:
-                continue
             claims = claimed.get(field)
             waiting = self._desk.book.waiting(place_of(name, cgroup, field))
             # A lease that is over but cannot be ended yet still is what holds the field.
@@ -206,17 +208,6 @@ class LimitChanges:
                 "waiting": waiting,
             }
         return fields
-
-    def _outcome(
-        self,
-        target: Target,
-        cgroup: Cgroup,
-        changed: bool,
-        status: str,
-        decision: str | None,
-        writes: Sequence[WriteRecord],
-    ) -> LimitOutcome:
-        return LimitOutcome(changed, status, decision, writes, revision_of(self._fields(target.name, cgroup)))
 
 
 def write_plan(
@@ -231,11 +222,6 @@ def write_plan(
             if e.errno != errno.EBUSY or time.monotonic() >= until:
                 raise
         time.sleep(0.1)
-
-
-def revision_of(fields: Mapping[str, object]) -> str:
-    """A short name of exactly these values and owners."""
-    return hashlib.sha256(dump(fields).encode()).hexdigest()[:16]
 
 
 def _planned(cgroup: Cgroup, wishes: Mapping[str, object]) -> list[Write]:

@@ -50,7 +50,6 @@ class LimitOutcome:
     status: str
     decision: str | None
     writes: Sequence[WriteRecord]
-    revision: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -171,7 +171,7 @@ class Policy:
 
 @dataclass(frozen=True, slots=True)
 class GuardRails:
-    """Bounds outside all policies (enforcement reference 2.5); the defaults hold without a file."""
+    """Bounds outside all policies; the defaults hold without a file."""
 
     protected: Selector = Selector(labels=(("tier", "core"),))
     floors: Mapping[str, float] = field(default_factory=lambda: {"memory.max": 64 * 2**20, "cpu.quota": 0.05})

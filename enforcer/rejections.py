@@ -38,15 +38,16 @@ class Rejections:
         wanted: Mapping[str, object],
         reason: str,
         error: EnforcerError,
+        verb: str = "set",
     ) -> None:
         """One record, if it is due; nothing was written to the kernel."""
         shown = {_text(field): _shown(value) for field, value in list(wanted.items())[:_MOST_FIELDS]}
-        unrecorded = self._take_turn(dump([name, owner, type(error).__name__, shown]))
+        unrecorded = self._take_turn(dump([name, owner, verb, type(error).__name__, shown]))
         if unrecorded is None:
             return
         body = owner_body(
             owner=owner,
-            verb="set",
+            verb=verb,
             target=name,
             path=cgroup.path,
             ino=cgroup.inode,

@@ -76,7 +76,7 @@ def known(value: float | None) -> float | None:
 
 
 def theil_sen_slope(points: Points) -> float | None:
-    """Median of the slopes of all pairs: one outlier in ten changes nothing (enforcement reference 3.10)."""
+    """Theil-Sen: the median of the slopes of all pairs, so that one outlier in ten changes nothing."""
     slopes = [
         (later[1] - earlier[1]) / (later[0] - earlier[0])
         for i, earlier in enumerate(points)

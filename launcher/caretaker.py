@@ -131,11 +131,12 @@ class Caretaker:
     def remove(self, entry: Entry, reason: str) -> None:
         """Out of sight in one step (a crash leaves a name that the next start sweeps), then in peace."""
         name = entry.container.name
-        hidden = f"{self._site.containers_dir}/{REMOVED}{name[:40]}-{os.urandom(4).hex()}"
-        try:
-            entry.hide_logs(self._site.state_of(name), hidden)
-        except FileNotFoundError:
+        if not self._registry.holds(entry):
             return
+        hidden = f"{self._site.containers_dir}/{REMOVED}{name[:40]}-{os.urandom(4).hex()}"
+        # Somebody may have deleted the directory by hand: then the name is all that is left of it.
+        with contextlib.suppress(FileNotFoundError):
+            entry.hide_logs(self._site.state_of(name), hidden)
         self._registry.drop(entry)
         self.emit("container.remove", name, reason, {})
         remove_tree(hidden)

@@ -26,7 +26,8 @@ def finish(site: Site, container: Container, pidfd: int | None, reason: str) -> 
     record = records.read_record(state_dir, records.EXIT)
     recorded = record is not None
     if record is None:
-        record = _read_unseen(container, pidfd) | {"reason": reason}
+        why = reason if os.path.isdir(state_dir) else f"{state_dir} was deleted, so its end was not recorded"
+        record = _read_unseen(container, pidfd) | {"reason": why}
     if "oom_killed" not in record:
         record |= _last_numbers(container.cgroup)
         _write_exit(state_dir, record, recorded)
@@ -91,15 +92,17 @@ def _last_numbers(cgroup: Cgroup | None) -> dict[str, Any]:
 
 
 def _write_exit(state_dir: str, record: dict[str, Any], recorded: bool) -> None:
-    fd = os.open(state_dir, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        # The supervisor's part has been synced; the last numbers are lost with the host's memory anyway.
-        records.write_record(fd, records.EXIT, record, durable=not recorded)
+        fd = os.open(state_dir, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            # The supervisor's part has been synced; the last numbers are lost with the host's memory anyway.
+            records.write_record(fd, records.EXIT, record, durable=not recorded)
+        finally:
+            os.close(fd)
     except OSError as e:
-        # A full disk keeps no record; the container has ended all the same, and waiters must hear of it.
+        # A full disk keeps no record, nor does a directory that somebody deleted; the container has ended all
+        # the same, and waiters must hear of it.
         record["reason"] = f"{record.get('reason') or _reason(record)} (not recorded: {e.strerror})"
-    finally:
-        os.close(fd)
 
 
 def _remove_cgroups(site: Site, container: Container) -> str | None:

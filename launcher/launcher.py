@@ -168,7 +168,7 @@ class Launcher:
         code = entry.container.exit_code
         if code is None:
             raise LauncherError(
-                f"container {name!r} has ended, but its exit code was lost with its supervisor"
+                f"container {name!r} has ended, but its exit code was lost: no supervisor recorded it"
             )
         return code
 

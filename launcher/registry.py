@@ -82,6 +82,11 @@ class Registry:
                 del self._entries[entry.container.name]
                 self._publish()
 
+    def holds(self, entry: Entry) -> bool:
+        """Is it still there, and not another of its name?"""
+        with self._lock:
+            return self._entries.get(entry.container.name) is entry
+
     def entry(self, name: str) -> Entry:
         with self._lock:
             if name not in self._entries:

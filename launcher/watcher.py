@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import select
 import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Final
+
+_LOG: Final = logging.getLogger("cgwarden.launcher")
 
 
 class Watcher:
@@ -48,4 +52,11 @@ class Watcher:
                 self._epoll.unregister(fd)
                 with self._lock:
                     callback = self._callbacks.pop(fd)
-                self._workers.submit(callback)
+                self._workers.submit(callback).add_done_callback(_log_failure)
+
+
+def _log_failure(ending: Future[None]) -> None:
+    """Nobody waits for a worker's result: what went wrong would be lost with it."""
+    error = ending.exception()
+    if error is not None:
+        _LOG.error("the end of a container could not be dealt with: %s", error, exc_info=error)

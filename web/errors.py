@@ -31,7 +31,6 @@ _MOUNTED: Final = Kind("conflict", 409, "A mount keeps the container's directory
 _LOST: Final = Kind("conflict", 409, "The container has lost its supervisor")
 _OWNER: Final = Kind("owner-conflict", 409, "The limit is held by someone else", "use force to take it over")
 _BELOW: Final = Kind("below-usage", 409, "The limit is below what is used")
-_REVISION: Final = Kind("revision-changed", 412, "The limits were changed meanwhile")
 _REFUSED: Final = Kind("conflict", 409, "The kernel refused the change")
 _BUSY: Final = Kind("conflict", 409, "An earlier change is still under way", "try again when it has ended")
 _PROTECTED: Final = Kind("forbidden", 403, "This cgroup is never changed")
@@ -78,7 +77,6 @@ KINDS: Final[dict[type[Exception], Kind]] = {
     enforcing.BadWish: INVALID,
     enforcing.OwnerConflict: _OWNER,
     enforcing.BelowUsage: _BELOW,
-    enforcing.StaleRevision: _REVISION,
     enforcing.JournalFull: _NO_SPACE,
     enforcing.JournalUnavailable: _NO_JOURNAL,
     enforcing.GuardianLost: _NO_GUARDIAN,

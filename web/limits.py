@@ -74,10 +74,14 @@ async def release_limits(
     request: Request,
     name: Name,
     field: Annotated[list[str] | None, Query(max_length=100)] = None,
+    force: Annotated[bool, Query()] = False,
     reason: Annotated[str, Query(max_length=1000)] = "",
     if_match: Annotated[str | None, Header()] = None,
 ) -> Response:
-    """Give back one's own changes, all or those of the named fields: the next owner's value holds again."""
+    """Give back one's own changes, all or those of the named fields: the next owner's value holds again.
+
+    Where that is below the present usage, only with `force`.
+    """
     services, threads = parts_of(request)
 
     def release() -> tuple[LimitOutcomePart, Any]:
@@ -87,7 +91,11 @@ async def release_limits(
             if one not in known:
                 raise Invalid(f"{one} is no limit of this container", [at("?field", "no such limit")])
         outcome = services.enforcer.release(
-            name, field or list(known), owner=actor_of(request), reason=reason or "given back over the API"
+            name,
+            field or list(known),
+            owner=actor_of(request),
+            reason=reason or "given back over the API",
+            force=force,
         )
         return outcome, services.enforcer.limits(name)
 

@@ -132,9 +132,6 @@ class LimitOutcomePart(Protocol):
     @property
     def writes(self) -> Sequence[Any]: ...
 
-    @property
-    def revision(self) -> object: ...
-
 
 class FreezeOutcomePart(Protocol):
     """What came of a freeze or a thaw, and who still holds the container frozen."""
@@ -168,7 +165,13 @@ class EnforcerPart(Protocol):
     ) -> LimitOutcomePart: ...
 
     def release(
-        self, name: str, fields: Sequence[str], *, owner: str = "operator", reason: str = ...
+        self,
+        name: str,
+        fields: Sequence[str],
+        *,
+        owner: str = "operator",
+        reason: str = ...,
+        force: bool = False,
     ) -> LimitOutcomePart: ...
 
     def limits(self, name: str) -> Mapping[str, Mapping[str, Any]]: ...

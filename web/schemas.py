@@ -169,7 +169,13 @@ SCHEMAS: Final[dict[str, Schema]] = {
         {"name": TEXT, "changed": FLAG, "state": TEXT, "holders": TEXTS, "decision": maybe(TEXT)}
     ),
     "LimitField": shape(
-        {"value": _LIMIT_VALUE, "owner": maybe(TEXT), "baseline": ANY, "expires_at": maybe(TIME)}
+        {
+            "value": _LIMIT_VALUE,
+            "owner": maybe(TEXT),
+            "baseline": ANY,
+            "expires_at": maybe(TIME),
+            "waiting": maybe(TEXT),
+        }
     ),
     "LimitFields": shape(
         {"fields": {"type": "object", "additionalProperties": ref("LimitField")}, "revision": TEXT}

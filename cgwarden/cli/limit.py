@@ -47,10 +47,10 @@ def _change(args: Args, wanted: Mapping[str, object]) -> int:
 
 
 def _reset(args: Args, wanted: Mapping[str, object]) -> int:
-    beside = [flag for flag in ("for", "force", "dry_run") if args.get(flag) is not None]
+    beside = [flag for flag in ("for", "dry_run") if args.get(flag) is not None]
     if wanted or beside:
-        raise UsageError("--reset gives back every change of yours; it goes with --reason and --json alone")
-    daemon, query = Daemon(), {"reason": args.get("reason", REASON)}
+        raise UsageError("--reset gives back every change of yours; with it go --force, --reason, --json")
+    daemon, query = Daemon(), {"force": args.get("force"), "reason": args.get("reason", REASON)}
 
     def act(name: str) -> Any:
         return daemon.call("DELETE", container_path(name, "limits"), query=query)

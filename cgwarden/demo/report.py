@@ -51,7 +51,7 @@ class Result:
         return any(action.confirmed for action in self.actions)
 
     def to_wire(self) -> dict[str, Any]:
-        """The report's JSON form, as design.md states it."""
+        """The report's JSON form."""
         containers = [one | {"peaks": self.peaks.get(one["name"], {})} for one in self.containers]
         return {
             "containers": containers,

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from cgroupfs import Cgroup, CgroupError, CgroupGone, FreezeTimeout, Hierarchies, Refused
+from cgroupfs import Cgroup, CgroupError, CgroupGone, FreezeTimeout, Hierarchies, Refused, Written
 from cgroupfs.__main__ import main
 from tests.cgroupfs.conftest import Start
 
@@ -165,9 +165,23 @@ def test_without_a_unified_tree_the_other_freezer_serves(
     process = start(real)
     del real.dirs["unified"]
 
-    assert real.freeze()
+    assert real.set_frozen(True) == [Written("freezer", "freezer.state", "THAWED", "FROZEN", "FROZEN")]
     assert (real.read_freezer(), state_of(process.pid)) == ("frozen", "D")
     assert real.thaw()
+
+
+@pytest.mark.needs("freezer", "v1")
+def test_a_thaw_tells_each_freezer_that_it_wrote_to(real: Cgroup, start: Start) -> None:
+    start(real)
+    real.freeze()
+    real.dirs["freezer"].write("freezer.state", "FROZEN")
+
+    assert real.set_frozen(True) == []
+    assert [(write.file, write.value, write.read_back) for write in real.set_frozen(False)] == [
+        ("cgroup.freeze", "0", "0"),
+        ("freezer.state", "THAWED", "THAWED"),
+    ]
+    assert real.set_frozen(False) == []
 
 
 @pytest.mark.needs("freezer", "v1")

@@ -129,8 +129,11 @@ def test_limit_reset_gives_back_what_was_changed(stub: Stub, cli: Cli) -> None:
     stub.on(f"DELETE {WEB}/limits", {"name": "web", "changed": True, "writes": [write]})
 
     assert cli("limit", "web", "--reset").out == "web\n  limit 2 -> 1\n"
+    assert "force" not in stub.asked[-1].query
+    cli("limit", "web", "--reset", "--force")
+    assert stub.asked[-1].query.startswith("force=true&")
     assert cli("limit", "web", "--reset", "--memory", "1G").code == 2
-    assert len(stub.asked) == 1
+    assert len(stub.asked) == 2
 
 
 def test_limit_without_flags_shows_owner_baseline_and_lease(stub: Stub, cli: Cli) -> None:

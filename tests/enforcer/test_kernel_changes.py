@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import re
 import sys
+from dataclasses import fields as dataclass_fields
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
-from cgroupfs import UNLIMITED, CgroupGone, Refused
+from cgroupfs import UNLIMITED, CgroupGone, Limits, Refused
 from enforcer import BadWish, BelowUsage, Forbidden, JournalFull, OwnerConflict, TargetGone
 from enforcer.claims import FieldClaims
 from enforcer.desk import new_claim, place_of
@@ -50,7 +53,7 @@ def test_a_limit_is_set_owned_and_journaled(rig: Rig) -> None:
 def test_what_is_so_already_changes_nothing(rig: Rig) -> None:
     rig.box()
     wish = {"memory_max_bytes": 64 * MIB + 1, "cpu_max_cores": 1 / 3}
-    first = rig.enforcer.set_limits("web", wish, reason="once")
+    rig.enforcer.set_limits("web", wish, reason="once")
 
     second = rig.enforcer.set_limits("web", wish, reason="twice")
 
@@ -60,7 +63,6 @@ def test_what_is_so_already_changes_nothing(rig: Rig) -> None:
         None,
         [],
     )
-    assert second.revision == first.revision
     assert len(rig.enforcer.decisions("web")) == 1
 
 
@@ -137,6 +139,46 @@ def test_a_field_that_is_given_back_has_its_baseline_again(rig: Rig) -> None:
     assert not rig.enforcer.release("web", ["pids_max"]).changed
     assert web.read_limits().pids_max is UNLIMITED
     assert rig.enforcer.limits("web")["pids_max"]["owner"] is None
+
+
+def test_giving_back_below_usage_needs_force_and_then_the_kernel_decides(rig: Rig) -> None:
+    web = rig.box(command=HOLDING)
+    rig.enforcer.set_limits("web", {"memory_max_bytes": 200 * MIB}, reason="")
+    wait_for(lambda: (web.hot(keep=False).read().memory or (0,))[0] > 64 * MIB)
+    place = place_of("web", web, "memory_max_bytes")
+    mine = new_claim("operator", 200 * MIB, None)
+    rig.enforcer._desk.book.put(place, FieldClaims(32 * MIB, (mine,)))
+
+    with pytest.raises(BelowUsage, match="use force"):
+        rig.enforcer.release("web", ["memory_max_bytes"], reason="enough")
+    wait_for(lambda: len(rig.enforcer.decisions("web")) == 2)
+    with pytest.raises(Refused, match=r"memory\.limit_in_bytes"):
+        rig.enforcer.release("web", ["memory_max_bytes"], reason="enough", force=True)
+
+    rejected, failed = rig.enforcer.decisions("web")[1:]
+    assert (rejected["outcome"], rejected["verb"], rejected["reason"]) == ("rejected", "release", "enough")
+    assert (failed["outcome"], failed["verb"]) == ("failed", "release")
+    assert web.read_limits().memory_max_bytes == 200 * MIB
+    assert len(web.procs()) == 1
+
+
+def test_a_limit_that_this_kernel_does_not_offer_is_told_as_null(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    web = rig.box()
+    lacking = replace(web.read_limits(), memory_swap_max_bytes=None)
+    monkeypatch.setattr(web, "read_limits", lambda: lacking)
+
+    fields = rig.enforcer.limits("web")
+
+    assert list(fields) == [field.name for field in dataclass_fields(Limits)]
+    assert fields["memory_swap_max_bytes"] == {
+        "value": None,
+        "owner": None,
+        "baseline": None,
+        "expires_at": None,
+        "waiting": None,
+    }
 
 
 def test_limits_of_a_launch_belong_to_the_spec(rig: Rig) -> None:
@@ -222,6 +264,25 @@ def test_freezing_what_is_frozen_succeeds_and_changes_nothing(rig: Rig) -> None:
     assert (first.changed, first.state, first.holders) == (True, "frozen", ("operator",))
     assert (second.changed, second.state, second.decision) == (False, "frozen", None)
     assert web.read_freezer() == "frozen"
+
+
+def test_a_freeze_and_a_thaw_record_the_files_that_were_written(rig: Rig) -> None:
+    web = rig.box()
+
+    def last_writes() -> list[tuple[str, ...]]:
+        writes: Any = rig.enforcer.decisions("web")[-1]["writes"]
+        return [tuple(write[key] for key in ("file", "before", "value", "read_back")) for write in writes]
+
+    rig.enforcer.freeze("web", reason="look")
+    assert last_writes() == [("cgroup.freeze", "0", "1", "1")]
+    rig.enforcer.thaw("web")
+    assert last_writes() == [("cgroup.freeze", "1", "0", "0")]
+    rig.enforcer.freeze("web", reason="look")
+    web.thaw()
+    web.dirs["freezer"].write("freezer.state", "FROZEN")
+    wait_for(lambda: web.read_freezer() == "frozen")
+    rig.enforcer.thaw("web")
+    assert last_writes() == [("freezer.state", "FROZEN", "THAWED", "THAWED")]
 
 
 def test_a_thaw_lets_go_of_ones_own_hold_alone(rig: Rig) -> None:

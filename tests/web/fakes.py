@@ -232,18 +232,24 @@ class FakeEnforcer:
             for key, value in wanted.items()
         ]
         if options["dry_run"]:
-            return LimitOutcome(False, "planned", None, writes, "r")
+            return LimitOutcome(False, "planned", None, writes)
         changed = any(fields.get(key) != value for key, value in wanted.items())
         fields.update(wanted)
-        return LimitOutcome(changed, "applied" if changed else "unchanged", "d-1", writes, "r")
+        return LimitOutcome(changed, "applied" if changed else "unchanged", "d-1", writes)
 
     def release(self, name: str, fields: Sequence[str], **options: Any) -> LimitOutcome:
         self.calls.append((name, {"released": list(fields), **options}))
-        return LimitOutcome(True, "applied", "d-4", [], "r")
+        return LimitOutcome(True, "applied", "d-4", [])
 
     def limits(self, name: str) -> dict[str, dict[str, Any]]:
         return {
-            key: {"value": value, "owner": self.held.get(key), "baseline": None, "expires_at": None}
+            key: {
+                "value": value,
+                "owner": self.held.get(key),
+                "baseline": None,
+                "expires_at": None,
+                "waiting": None,
+            }
             for key, value in self._fields(name).items()
         }
 

@@ -36,6 +36,7 @@ def test_limits_are_told_with_owner_and_revision(rig: Rig) -> None:
         "owner": "policy:x",
         "baseline": None,
         "expires_at": None,
+        "waiting": None,
     }
 
 
@@ -51,13 +52,19 @@ def test_a_change_is_told_write_by_write_and_a_repetition_changes_nothing(rig: R
 
 
 @pytest.mark.parametrize(
-    ("query", "fields"), [("", ["memory_max_bytes", "pids_max"]), ("?field=pids_max", ["pids_max"])]
+    ("query", "fields", "force"),
+    [
+        ("", ["memory_max_bytes", "pids_max"], False),
+        ("?field=pids_max", ["pids_max"], False),
+        ("?force=true", ["memory_max_bytes", "pids_max"], True),
+    ],
 )
-def test_changes_are_given_back_all_or_by_field(rig: Rig, query: str, fields: list[str]) -> None:
+def test_changes_are_given_back_all_or_by_field(rig: Rig, query: str, fields: list[str], force: bool) -> None:
     answer = rig.ask("DELETE", f"{LIMITS}{query}")
 
     assert (answer.status, answer.json["changed"]) == (200, True)
-    given_back = {"released": fields, "owner": "operator", "reason": "given back over the API"}
+    asked = {"owner": "operator", "reason": "given back over the API", "force": force}
+    given_back = {"released": fields, **asked}
     assert rig.enforcer.calls == [("web", given_back)]
 
 

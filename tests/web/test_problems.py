@@ -103,7 +103,6 @@ def test_a_problem_has_all_fields_and_its_own_type(shared: Rig) -> None:
         enforcing.UnknownTarget("web"),
         enforcing.OwnerConflict("pids_max", "policy:x"),
         enforcing.BelowUsage("memory_max_bytes", 1, 2),
-        enforcing.StaleRevision("web", "a", "b"),
         enforcing.ContainerBusy("web"),
     ],
 )
