@@ -123,13 +123,12 @@ def _run(command: Sequence[str], deadline: float, timeout_sec: float) -> None:
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:
-    """End the emulator too, which is the other process of the group."""
+    """End the emulator too, which is the other process of the group and may take longer."""
     for number in (signal.SIGTERM, signal.SIGKILL):
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, number)
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(timeout=_GRACE_SEC)
-            return
 
 
 def _show(log: TextIO) -> None:
