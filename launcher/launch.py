@@ -26,8 +26,9 @@ from launcher.errors import (
     NameTaken,
     TooLittleMemory,
 )
+from launcher.failpoints import reach
+from launcher.intent import make_run_dir, record_intent
 from launcher.processes import held_process
-from launcher.removal import remove_tree, try_remove_tree
 from launcher.site import Site
 from launcher.spawner import Spawner
 from launcher.spec import ContainerSpec
@@ -48,26 +49,66 @@ def error_of(command: str, wire: dict[str, Any]) -> LauncherError:
 def launch(
     site: Site, spawner: Spawner, spec: ContainerSpec, record_limits: RecordLimits
 ) -> tuple[Container, int]:
-    """The running container, and its supervisor's pid. Raises with everything undone."""
-    spec = replace(spec, rootfs=site.real_root(spec))
-    refuse_foreign_cgroup(site, spec.name)
+    """Create and start; the running container, and its supervisor's pid. Raises with everything undone."""
+    spec = check(site, spec)
     with contextlib.ExitStack() as undo:
-        created_at = _write_intent(site, spec, undo)
+        created_at = record_intent(site, spec, undo)
+        started = start(site, spawner, spec, created_at, record_limits)
+        undo.pop_all()
+    return started
+
+
+def create(site: Site, spec: ContainerSpec) -> Container:
+    """All that outlives a run: the record and the writable layer. It will be kept until it is removed."""
+    spec = check(site, spec)
+    with contextlib.ExitStack() as undo:
+        created_at = record_intent(site, spec, undo, kept=True)
+        undo.pop_all()
+    reach("create.kept")
+    return Container(spec=spec, state="created", created_at=created_at)
+
+
+def check(site: Site, spec: ContainerSpec) -> ContainerSpec:
+    """The spec with all that the site knows better filled in; refuses what cannot be, before all else."""
+    refuse_foreign_cgroup(site, spec.name)
+    return replace(spec, rootfs=site.real_root(spec))
+
+
+def start(
+    site: Site, spawner: Spawner, spec: ContainerSpec, created_at: str, record_limits: RecordLimits
+) -> tuple[Container, int]:
+    """One run of what is on record. Whatever fails, what belongs to the run is undone, the record stays."""
+    with contextlib.ExitStack() as undo:
+        make_run_dir(site, spec.name, undo)
         # The supervisor gets ready while we make the cgroups; if we fail, it sees its channel end and leaves.
         request = {"spec": spec.to_wire(), "facts": site.facts(spec, created_at).to_wire()}
         answers = spawner.request(request, [])
+        reach("launch.requested")
         with answers:
-            cgroup = site.hierarchies.create(site.cgroup_of(spec.name))
-            undo.callback(site.hierarchies.remove, cgroup.path)
-            undo.callback(cgroup.close)
-            undo.callback(_kill_rest, cgroup)
+            cgroup = _make_cgroup(site, spec, undo)
             written = apply_limits(spec, cgroup, record_limits)
+            reach("launch.limits")
             _send_cgroups(answers, cgroup)
             if spec.limits:
                 record_limits(spec, written, "applied")
+            reach("launch.sent")
             identity = _await_program(answers, spec, cgroup)
         undo.pop_all()
-    started = Container(
+    reach("launch.started")
+    return _running(spec, created_at, identity, cgroup), identity["supervisor_pid"]
+
+
+def _make_cgroup(site: Site, spec: ContainerSpec, undo: contextlib.ExitStack) -> Cgroup:
+    cgroup = site.hierarchies.create(site.cgroup_of(spec.name))
+    undo.callback(site.hierarchies.remove, cgroup.path)
+    undo.callback(cgroup.close)
+    undo.callback(_kill_rest, cgroup)
+    reach("launch.cgroups")
+    return cgroup
+
+
+def _running(spec: ContainerSpec, created_at: str, identity: dict[str, Any], cgroup: Cgroup) -> Container:
+    return Container(
         spec=spec,
         state="running",
         pid=identity["pid"],
@@ -76,7 +117,6 @@ def launch(
         started_at=identity["started_at"],
         cgroup=cgroup,
     )
-    return started, identity["supervisor_pid"]
 
 
 def refuse_foreign_cgroup(site: Site, name: str) -> None:
@@ -88,32 +128,6 @@ def refuse_foreign_cgroup(site: Site, name: str) -> None:
     with contextlib.closing(found):
         if found.procs():
             raise NameTaken(name, f"the cgroup {found.path} has processes that cgwarden did not start")
-
-
-def _write_intent(site: Site, spec: ContainerSpec, undo: contextlib.ExitStack) -> str:
-    state_dir, run_dir = site.state_of(spec.name), site.run_of(spec.name)
-    try:
-        os.mkdir(state_dir, 0o700)
-    except FileExistsError:
-        raise NameTaken(spec.name) from None
-    except OSError as e:
-        raise LaunchFailed("record the intent", f"{state_dir}: {e.strerror}") from e
-    undo.callback(try_remove_tree, state_dir)
-    created_at = records.rfc3339()
-    intent = {"spec": spec.to_wire(), "created_at": created_at}
-    fd = os.open(state_dir, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        records.write_record(fd, records.SPEC, intent, durable=False)
-        for name in ("upper", "work", "root"):
-            os.mkdir(name, 0o755, dir_fd=fd)
-    except OSError as e:
-        raise LaunchFailed("record the intent", f"{state_dir}: {e.strerror}") from e
-    finally:
-        os.close(fd)
-    undo.callback(try_remove_tree, run_dir)
-    remove_tree(run_dir)
-    os.mkdir(run_dir, 0o700)
-    return created_at
 
 
 def apply_limits(spec: ContainerSpec, cgroup: Cgroup, record_limits: RecordLimits) -> list[Written]:
@@ -203,7 +217,7 @@ def _kill_rest(cgroup: Cgroup) -> None:
 
 def describe(site: Site, spec: ContainerSpec) -> list[str]:
     """Every step of the launch, as `--dry-run` shows it; nothing is made."""
-    spec = replace(spec, rootfs=site.real_root(spec))
+    spec = check(site, spec)
     path = site.cgroup_of(spec.name)
     limits = [f"limit {field} to {wish}" for field, wish in spec.limits.items()]
     rules = [f"allow device {rule.text()}" for rule in device_rules(spec)]

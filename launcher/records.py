@@ -4,23 +4,38 @@ old or new.
 STATE_DIR/containers/NAME/spec.json   what was asked for; exists before anything else of the container does
                           init.json   who it is: pids with start times, boot id; exists before the program
                           exit.json   how it ended; exists before its cgroups are removed
+                          last.json   how the run before this one ended, while it is being started again
+                          life.json   what is wished for it: to run or not, and how often it was restarted
 """
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import json
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
 SPEC: Final = "spec.json"
 INIT: Final = "init.json"
 EXIT: Final = "exit.json"
-_RECORDS: Final = frozenset({SPEC, INIT, EXIT})
+LAST: Final = "last.json"
+LIFE: Final = "life.json"
+_RECORDS: Final = frozenset({SPEC, INIT, EXIT, LAST, LIFE})
 _PARTS: Final = frozenset({"upper", "work", "root", "log", "log.1", *(f".{name}.new" for name in _RECORDS)})
+
+
+@contextlib.contextmanager
+def opened_directory(path: str) -> Iterator[int]:
+    """Its descriptor, to write records below."""
+    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        yield fd
+    finally:
+        os.close(fd)
 
 
 def write_record(dir_fd: int, name: str, value: dict[str, Any], *, durable: bool = True) -> None:
