@@ -97,6 +97,23 @@ _EVENT: Final[dict[str, Schema]] = {
     "until": maybe(TIME),
 }
 
+_PORT: Final = shape(
+    {"host_ip": TEXT, "host_port": WHOLE, "container_port": WHOLE, "protocol": TEXT}, optional=True
+)
+_VOLUME: Final = shape({"source": TEXT, "target": TEXT, "options": TEXTS}, optional=True)
+_TMPFS: Final = shape({"target": TEXT, "size_bytes": WHOLE, "mode": WHOLE, "options": TEXTS}, optional=True)
+_DEVICE: Final = shape({"source": TEXT, "target": TEXT, "permissions": TEXT}, optional=True)
+_HEALTH: Final = shape(
+    {
+        "command": TEXTS,
+        "interval_sec": NUMBER,
+        "timeout_sec": NUMBER,
+        "retries": WHOLE,
+        "start_period_sec": NUMBER,
+    },
+    optional=True,
+)
+
 _NEW_CONTAINER: Final[dict[str, Schema]] = {
     "name": TEXT,
     "rootfs": TEXT,
@@ -105,13 +122,50 @@ _NEW_CONTAINER: Final[dict[str, Schema]] = {
     "workdir": TEXT,
     "user": TEXT,
     "hostname": TEXT,
-    "network": {"type": "string", "enum": ["none", "host"]},
+    "image": TEXT,
+    "entrypoint": TEXTS,
+    "driver": {"type": "string", "enum": ["", "overlay", "btrfs", "vfs", "devmapper"]},
+    "storage_bytes": WHOLE,
+    **{
+        kind: {"type": "string", "description": "private, host or container:NAME"}
+        for kind in ("pid", "ipc", "uts")
+    },
+    "cgroupns": {"type": "string", "enum": ["private", "host"]},
+    "userns": {"type": "string", "description": "host, auto or auto:SIZE"},
+    "time_offsets": shape({"monotonic_sec": WHOLE, "boottime_sec": WHOLE}, optional=True),
+    "network": {"type": "string", "description": "none, host, bridge or container:NAME"},
+    "ip": TEXT,
+    "publish": many(_PORT),
+    "dns": TEXTS,
+    "dns_search": TEXTS,
+    "extra_hosts": TEXT_MAP,
+    "net_egress_bits_per_sec": WHOLE,
+    "net_ingress_bits_per_sec": WHOLE,
+    "volumes": many(_VOLUME),
+    "tmpfs": many(_TMPFS),
+    "shm_bytes": WHOLE,
+    "devices": many(_DEVICE),
     "limits": ref("Limits"),
+    "rlimits": {"type": "object", "additionalProperties": many(WHOLE)},
+    "oom_score_adj": WHOLE,
+    "group": TEXT,
     "labels": TEXT_MAP,
     "class": _CLASS,
     "cap_add": TEXTS,
     "cap_drop": TEXTS,
+    "seccomp": {"description": '"default", "unconfined" or a profile in docker\'s format'},
+    "apparmor": TEXT,
+    "selinux": TEXT,
+    "mdwe": FLAG,
     "read_only": FLAG,
+    "proc": {"type": "string", "enum": ["auto", "limited", "plain"]},
+    "tty": FLAG,
+    "stdin": FLAG,
+    "init": FLAG,
+    "restart": {"type": "string", "description": "no, on-failure[:N], always or unless-stopped"},
+    "health": _HEALTH,
+    "log_max_bytes": WHOLE,
+    "log_max_files": WHOLE,
     "stop_signal": TEXT,
     "stop_timeout_sec": NUMBER,
     "auto_remove": FLAG,
@@ -155,7 +209,8 @@ SCHEMAS: Final[dict[str, Schema]] = {
     ),
     "ContainerList": shape({"containers": many(ref("Container"))}),
     "Inspect": shape(_INSPECT),
-    "NewContainer": shape(_NEW_CONTAINER, optional=True) | {"required": ["rootfs", "command"]},
+    "NewContainer": shape(_NEW_CONTAINER, optional=True)
+    | {"anyOf": [{"required": ["rootfs", "command"]}, {"required": ["image"]}]},
     "StopWish": shape({"timeout_sec": NUMBER}, optional=True),
     "Stopped": shape({"changed": FLAG, "state": _STATE, "exit_code": maybe(WHOLE)}),
     "KillWish": shape({"signal": {"type": ["string", "integer"]}}, optional=True),

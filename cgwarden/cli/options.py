@@ -80,6 +80,7 @@ class Verb:
         hidden: Sequence[Option] = (),
         words: tuple[int, int | None] = (0, 0),
         command: bool = False,
+        own_command: bool = False,
         more: str = "",
     ) -> None:
         self.usage = usage
@@ -91,6 +92,8 @@ class Verb:
         self.least, self.most = words
         self.command = command
         """Whether the words end in a program's own arguments, which are taken as they are."""
+        self.own_command = own_command
+        """Whether they may be left out, since an image has a program of its own."""
         self.more = more
 
     def parse(self, argv: Sequence[str]) -> Args:
@@ -112,7 +115,7 @@ class Verb:
     def check_words(self, args: Args) -> None:
         """Refuse too few or too many words; apart from parse, so that --help works without any."""
         count = len(args.words)
-        if count < self.least or (self.command and count < self.least + 1):
+        if count < self.least or (self.command and not self.own_command and count < self.least + 1):
             raise UsageError(f"something is missing: cgwarden {self.usage}")
         if not self.command and self.most is not None and count > self.most:
             raise UsageError(f"{args.words[self.most]!r} is one word too many: cgwarden {self.usage}")
