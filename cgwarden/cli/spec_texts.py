@@ -204,7 +204,7 @@ def log_option(text: str) -> tuple[str, int]:
 
 
 def security(text: str) -> tuple[str, Any]:
-    """One `--security-opt`: seccomp=FILE|unconfined, apparmor=PROFILE, label=LABEL, mdwe, no-new-privileges."""
+    """One `--security-opt`, as (field, value); the field is empty where there is nothing to say."""
     key, _, value = text.replace(":", "=", 1).partition("=") if "=" not in text else text.partition("=")
     if key == "seccomp" and value:
         return "seccomp", value if value in ("unconfined", "default") else _read_profile(value)
