@@ -12,7 +12,7 @@ import fcntl
 import os
 import signal
 import struct
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 NR_OPEN_TREE: Final = 428
@@ -36,6 +36,8 @@ CLONE_NEWPID: Final = 0x20000000
 CLONE_NEWNET: Final = 0x40000000
 CLONE_INTO_CGROUP: Final = 0x200000000
 
+MS_NODEV: Final = 4
+MS_MOVE: Final = 0x2000
 MS_REC: Final = 0x4000
 MS_SLAVE: Final = 1 << 19
 MNT_DETACH: Final = 2
@@ -163,11 +165,20 @@ def set_propagation(path: bytes, flags: int) -> None:
     _call("mount", none, ctypes.c_char_p(path), none, ctypes.c_ulong(flags), none, path=path)
 
 
-def mount_fs(fstype: bytes, options: Mapping[bytes, bytes | None], attributes: int) -> int:
+def mount(source: bytes, target: bytes, fstype: bytes, flags: int, data: bytes | None = None) -> None:
+    """The call of old, where the newer ones cannot serve."""
+    words = (ctypes.c_char_p(source), ctypes.c_char_p(target), ctypes.c_char_p(fstype))
+    _call("mount", *words, ctypes.c_ulong(flags), ctypes.c_char_p(data), path=target)
+
+
+Options = Mapping[bytes, bytes | None] | Iterable[tuple[bytes, bytes | None]]
+
+
+def mount_fs(fstype: bytes, options: Options, attributes: int) -> int:
     """A new file system, mounted nowhere yet: the fd of its root. None as a value makes the option a flag."""
     fs = _syscall(NR_FSOPEN, ctypes.c_char_p(fstype), ctypes.c_uint(1), path=fstype)
     try:
-        for key, value in options.items():
+        for key, value in options.items() if isinstance(options, Mapping) else options:
             kind = FSCONFIG_SET_FLAG if value is None else FSCONFIG_SET_STRING
             _fsconfig(fs, kind, key, value)
         _fsconfig(fs, FSCONFIG_CMD_CREATE, None, None, path=fstype)
