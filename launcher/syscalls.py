@@ -12,6 +12,7 @@ import fcntl
 import os
 import signal
 import struct
+import sys
 from collections.abc import Iterable, Mapping
 from typing import Final
 
@@ -24,14 +25,18 @@ NR_CLONE3: Final = 435
 NR_CLOSE_RANGE: Final = 436
 NR_OPENAT2: Final = 437
 NR_MOUNT_SETATTR: Final = 442
+NR_SECCOMP: Final = {"x86_64": 317, "aarch64": 277}.get(os.uname().machine)
+NR_KEYCTL: Final = {"x86_64": 250, "aarch64": 219}.get(os.uname().machine)
 NR_RT_SIGACTION: Final = {"x86_64": 13, "aarch64": 134}.get(os.uname().machine)
 
+CLONE_NEWTIME: Final = 0x80
 CLONE_PIDFD: Final = 0x1000
 CLONE_PARENT: Final = 0x8000
 CLONE_NEWNS: Final = 0x20000
 CLONE_NEWCGROUP: Final = 0x2000000
 CLONE_NEWUTS: Final = 0x4000000
 CLONE_NEWIPC: Final = 0x8000000
+CLONE_NEWUSER: Final = 0x10000000
 CLONE_NEWPID: Final = 0x20000000
 CLONE_NEWNET: Final = 0x40000000
 CLONE_INTO_CGROUP: Final = 0x200000000
@@ -63,14 +68,20 @@ RESOLVE_BENEATH: Final = 8
 RESOLVE_IN_ROOT: Final = 0x10
 
 PR_SET_DUMPABLE: Final = 4
+PR_SET_KEEPCAPS: Final = 8
 PR_SET_NAME: Final = 15
 PR_CAPBSET_DROP: Final = 24
 PR_SET_CHILD_SUBREAPER: Final = 36
 PR_SET_NO_NEW_PRIVS: Final = 38
 PR_CAP_AMBIENT: Final = 47
+PR_CAP_AMBIENT_RAISE: Final = 2
 PR_CAP_AMBIENT_CLEAR_ALL: Final = 4
+PR_SET_MDWE: Final = 65
+PR_GET_MDWE: Final = 66
 LINUX_CAPABILITY_VERSION_3: Final = 0x20080522
 CLOSE_RANGE_CLOEXEC: Final = 4
+SECCOMP_SET_MODE_FILTER: Final = 1
+KEYCTL_JOIN_SESSION_KEYRING: Final = 1
 
 PIDFD_GET_INFO: Final = 0xC040FF0B  # _IOWR(0xFF, 11, 64 bytes), since Linux 6.13
 PIDFD_INFO_EXIT: Final = 1 << 3
@@ -255,18 +266,52 @@ def prctl(option: int, arg2: int = 0, arg3: int = 0) -> None:
     _call("prctl", ctypes.c_int(option), ctypes.c_ulong(arg2), ctypes.c_ulong(arg3), zero, zero)
 
 
+def syncfs(fd: int) -> None:
+    """Wait until all that was written to the file system of fd is on its disk."""
+    _call("syncfs", ctypes.c_int(fd))
+
+
 def set_process_name(name: bytes) -> None:
     """What `ps` and `top` show; at most 15 bytes."""
     buffer = ctypes.create_string_buffer(name[:15])
     prctl(PR_SET_NAME, ctypes.addressof(buffer))
 
 
-def capset(mask: int) -> None:
-    """Effective and permitted become `mask`; inheritable stays empty (CVE-2022-29162)."""
+def capset(mask: int, inheritable: int = 0) -> None:
+    """Effective and permitted become `mask`."""
     low, high = mask & 0xFFFFFFFF, mask >> 32
+    low_i, high_i = inheritable & 0xFFFFFFFF, inheritable >> 32
     header = struct.pack("=Ii", LINUX_CAPABILITY_VERSION_3, 0)
-    data = struct.pack("=6I", low, low, 0, high, high, 0)
+    data = struct.pack("=6I", low, low, low_i, high, high, high_i)
     _call("capset", ctypes.c_char_p(header), ctypes.c_char_p(data))
+
+
+class FilterProgram(ctypes.Structure):
+    """struct sock_fprog"""
+
+    _fields_ = [("length", ctypes.c_ushort), ("instructions", ctypes.c_char_p)]
+
+
+def seccomp_load(program: bytes, flags: int) -> None:
+    """Filter this thread's system calls, and its children's, for ever; 8 bytes to an instruction."""
+    if NR_SECCOMP is None:
+        raise OSError(errno.ENOSYS, "seccomp is not supported on this architecture")
+    filter_program = FilterProgram(len(program) // 8, program)
+    numbers = (ctypes.c_uint(SECCOMP_SET_MODE_FILTER), ctypes.c_uint(flags))
+    _syscall(NR_SECCOMP, *numbers, ctypes.byref(filter_program))
+
+
+def join_session_keyring() -> None:
+    """A new and empty session keyring in place of the one that was inherited."""
+    if NR_KEYCTL is not None:
+        _syscall(NR_KEYCTL, ctypes.c_int(KEYCTL_JOIN_SESSION_KEYRING), ctypes.c_char_p(None))
+
+
+def fstatfs_type(fd: int) -> int:
+    """The magic number of the file system that fd is on (linux/magic.h)."""
+    buffer = ctypes.create_string_buffer(256)
+    _call("fstatfs", ctypes.c_int(fd), buffer)
+    return int.from_bytes(buffer.raw[: ctypes.sizeof(ctypes.c_long)], sys.byteorder)
 
 
 def close_range(first: int, last: int = 0xFFFFFFFF, flags: int = 0) -> None:
