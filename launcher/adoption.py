@@ -10,9 +10,10 @@ from dataclasses import replace
 from typing import Any, Final, NamedTuple
 
 from cgroupfs import CgroupError, CgroupGone
-from launcher import endings, records
+from launcher import boots, endings, records
 from launcher.container import Container
 from launcher.errors import BadSpec, LauncherError
+from launcher.life import Life, after_reboot
 from launcher.processes import is_alive
 from launcher.removal import REMOVED, remove_tree, try_remove_tree
 from launcher.site import Site
@@ -25,11 +26,13 @@ class Found(NamedTuple):
     container: Container
     supervisor_pid: int | None
     reason: str
+    life: Life = Life()
 
 
 def find(site: Site) -> list[Found]:
     """Every container on record, classified; records of launches that never were acknowledged are undone."""
     found = []
+    rebooted = boots.is_first_start_since_boot(site.state_dir, site.boot_id)
     for name in sorted(os.listdir(site.containers_dir)):
         try:
             one = _look_at(site, name)
@@ -38,8 +41,21 @@ def find(site: Site) -> list[Found]:
             _LOG.warning("%r in %s could not be taken over: %s", name, site.containers_dir, e)
             continue
         if one is not None:
-            found.append(one)
+            found.append(_with_life(site, one, rebooted))
+    boots.remember_boot(site.state_dir, site.boot_id)
     return found
+
+
+def _with_life(site: Site, found: Found, rebooted: bool) -> Found:
+    """What is wished for it; a boot of the host is a wish of its own for those that are always to run."""
+    policy, directory = found.container.spec.restart, site.state_of(found.container.name)
+    if policy == "no":
+        return found
+    wished = Life.read(directory)
+    if rebooted and found.container.state == "exited" and after_reboot(policy, wished) != wished:
+        wished = after_reboot(policy, wished)
+        wished.write(directory)
+    return found._replace(life=wished, container=replace(found.container, restart_count=wished.restarts))
 
 
 def _look_at(site: Site, name: str) -> Found | None:
@@ -66,10 +82,9 @@ def _classify(site: Site, name: str) -> Found | None:
     init = records.read_record(state_dir, records.INIT)
     end = records.read_record(state_dir, records.EXIT)
     intent = records.read_record(state_dir, records.SPEC) or (init or {}).get("intent")
-    if init is None and end is None:
-        _roll_back(site, name)
-        return None
     container = _from_records(name, intent or {}, init or {})
+    if init is None and end is None:
+        return _without_a_run(site, container, kept=bool((intent or {}).get("kept")))
     same_boot = (init or {}).get("boot_id") == site.boot_id
     if same_boot and is_alive(container.pid, container.start_ticks):
         return _adopt_running(site, container, init or {})
@@ -127,8 +142,26 @@ def _finish(site: Site, container: Container, end: dict[str, Any] | None, reason
     )
 
 
-def _roll_back(site: Site, name: str) -> None:
-    """Intent only: the launch was never acknowledged. Backwards, the directory last."""
+def _without_a_run(site: Site, container: Container, *, kept: bool) -> Found | None:
+    """Intent only: a launch that never was acknowledged is rolled back; what was created, or was being
+    started again, is what it was before.
+    """
+    name, state_dir = container.name, site.state_of(container.name)
+    _undo_run(site, name)
+    if not kept:
+        remove_tree(state_dir)
+        return None
+    if records.read_record(state_dir, records.INIT) is not None:
+        return _classify(site, name)  # its supervisor was faster than we
+    last = records.read_record(state_dir, records.LAST)
+    if last is None:
+        return Found(replace(container, state="created", started_at=None), None, "it had not run yet")
+    os.rename(f"{state_dir}/{records.LAST}", f"{state_dir}/{records.EXIT}")
+    return Found(endings.exited(container, last), None, "it had ended, and did not come to run again")
+
+
+def _undo_run(site: Site, name: str) -> None:
+    """Backwards: the processes, the cgroups, the run directory."""
     with (
         contextlib.suppress(CgroupGone),
         contextlib.closing(site.hierarchies.cgroup(site.cgroup_of(name))) as cgroup,
@@ -136,7 +169,6 @@ def _roll_back(site: Site, name: str) -> None:
         cgroup.kill()
     site.hierarchies.remove(site.cgroup_of(name))
     remove_tree(site.run_of(name))
-    remove_tree(site.state_of(name))
 
 
 def undo_leaks(site: Site) -> list[tuple[str, str]]:

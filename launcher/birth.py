@@ -13,6 +13,7 @@ import socket
 from typing import Any, Final
 
 from launcher import channel, inside, records, syscalls
+from launcher.failpoints import reach
 from launcher.plan import LaunchFacts, clone_flags, plan_inside, plan_program
 from launcher.spec import ContainerSpec
 from launcher.supervisor import STREAMS, Supervisor, tell, wire_of
@@ -27,6 +28,7 @@ def supervise(message: channel.Message) -> None:
     syscalls.set_process_name(b"cgwarden-super")
     syscalls.prctl(syscalls.PR_SET_CHILD_SUBREAPER, 1)
     daemon = socket.socket(fileno=message.fds[0])
+    reach("supervisor.begun")
     facts = LaunchFacts.from_wire(message.body["facts"])
     try:
         if "spec" in message.body:
@@ -40,7 +42,9 @@ def supervise(message: channel.Message) -> None:
     except OSError as e:
         tell(daemon, {"error": wire_of(e, "prepare the supervisor")})
         return
+    reach("supervisor.opened")
     tell(daemon, {"started": container.identity})
+    reach("supervisor.told")
     daemon.close()
     # Whoever reads the daemon's standard error must see its end when the daemon ends.
     os.dup2(0, 2)
@@ -70,6 +74,7 @@ def _launch(spec: ContainerSpec, facts: LaunchFacts, daemon: socket.socket) -> S
     state_fd = os.open(facts.state_dir, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     run_fd = os.open(facts.run_dir, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     readers, writers = _open_pipes(run_fd)
+    reach("supervisor.pipes")
     status, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     plan, program = plan_inside(spec, facts), plan_program(spec)
     fds, unified_fd = _await_cgroups(daemon)
@@ -79,12 +84,14 @@ def _launch(spec: ContainerSpec, facts: LaunchFacts, daemon: socket.socket) -> S
     for fd in (*fds, *writers, *([] if unified_fd is None else [unified_fd])):
         os.close(fd)
     theirs.close()
+    reach("supervisor.cloned")
     # All this goes on record while the first process sets itself up.
     identity = _identity(pid, facts)
     intent = {"spec": spec.to_wire(), "created_at": facts.created_at}
     listener = channel.bind_control(run_fd)
     # The record repeats the intent: one sync makes both last.
     records.create_record(state_fd, records.INIT, identity | {"intent": intent})
+    reach("supervisor.recorded")
     try:
         _open_gate(status, pid)
     except _LaunchRefused:

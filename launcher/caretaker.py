@@ -12,6 +12,7 @@ from typing import Final
 from launcher import endings, launch, records
 from launcher.container import LauncherEvent
 from launcher.errors import LauncherError, StopTimeout
+from launcher.failpoints import reach
 from launcher.processes import held_process, is_alive, is_stopped, opened_process
 from launcher.registry import Entry, Registry
 from launcher.removal import REMOVED, remove_tree
@@ -32,6 +33,7 @@ class Caretaker:
         self._registry = registry
         self._spawner = spawner
         self._on_event = on_event
+        self.on_end: Callable[[Entry], None] = lambda _entry: None
         self._watcher = Watcher()
         spawner.on_restart = self._tell_of_restart
 
@@ -127,6 +129,8 @@ class Caretaker:
             entry.ended.set()
             if ending.container.spec.auto_remove:
                 self.remove(entry, "it ended, and was to be removed then")
+            else:
+                self.on_end(entry)
 
     def remove(self, entry: Entry, reason: str) -> None:
         """Out of sight in one step (a crash leaves a name that the next start sweeps), then in peace."""
@@ -137,6 +141,8 @@ class Caretaker:
         # Somebody may have deleted the directory by hand: then the name is all that is left of it.
         with contextlib.suppress(FileNotFoundError):
             entry.hide_logs(self._site.state_of(name), hidden)
+        reach("rm.hidden")
         self._registry.drop(entry)
         self.emit("container.remove", name, reason, {})
+        reach("rm.dropped")
         remove_tree(hidden)

@@ -26,6 +26,9 @@ class Container:
     started_at: str | None = None
     finished_at: str | None = None
     supervised: bool = True
+    restart_count: int = 0
+    starts_at: str | None = None
+    """When the restart policy will start it again."""
     cgroup: Cgroup | None = None
 
     @property
@@ -86,12 +89,16 @@ class Container:
             "hostname": self.hostname,
             "supervised": self.supervised,
             "oom_killed": self.oom_killed,
+            "signal": self.signal,
+            "restart": self.spec.restart,
+            "restart_count": self.restart_count,
+            "starts_at": self.starts_at,
         }
 
 
 @dataclass(frozen=True, slots=True)
 class LauncherEvent:
-    """`type` is container.create, .start, .exit, .oom, .remove or .adopt, supervisor.lost, or
+    """`type` is container.create, .start, .exit, .oom, .restart, .remove or .adopt, supervisor.lost, or
     spawner.restart, which is about no container.
     """
 

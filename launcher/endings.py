@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from cgroupfs import Cgroup, CgroupError, CgroupGone
 from launcher import exits, records
 from launcher.container import Container
+from launcher.failpoints import reach
 from launcher.removal import try_remove_tree
 from launcher.site import Site
 
@@ -30,8 +31,11 @@ def finish(site: Site, container: Container, pidfd: int | None, reason: str) -> 
         record = _read_unseen(container, pidfd) | {"reason": why}
     if "oom_killed" not in record:
         record |= _last_numbers(container.cgroup)
+        reach("end.read")
         _write_exit(state_dir, record, recorded)
+        reach("end.recorded")
     left = [_remove_cgroups(site, container), try_remove_tree(site.run_of(container.name))]
+    reach("end.cgroups")
     ended = exited(container, record)
     detail = {key: record.get(key) for key in ("exit_code", "signal", "oom_killed", "usage")}
     if any(left):
@@ -62,6 +66,7 @@ def exited(container: Container, record: dict[str, Any]) -> Container:
         signal=record.get("signal"),
         oom_killed=bool(record.get("oom_killed")),
         finished_at=record.get("finished_at"),
+        started_at=container.started_at or record.get("started_at"),
         cgroup=None,
     )
 

@@ -19,6 +19,7 @@ import sys
 from types import FrameType
 
 from launcher import birth, channel, syscalls
+from launcher.failpoints import reach
 
 REQUESTS_FD = 3
 PR_SET_PDEATHSIG = 1
@@ -58,6 +59,7 @@ def _serve(requests: socket.socket) -> None:
         os.close(taken_write)
         if not _was_taken(taken_read):
             os._exit(0)
+        reach("spawner.taken")
 
 
 def _was_taken(taken_read: int) -> bool:

@@ -11,6 +11,7 @@ from typing import Final, NoReturn
 
 from launcher import syscalls
 from launcher.channel import Message
+from launcher.failpoints import reach
 from launcher.operations import Operation, Scene
 from launcher.seal import STATUS_FD, Failure, Program, failure_of, place_descriptors, report, run_program
 
@@ -33,11 +34,13 @@ def start(
         os.setsid()
         os.umask(0o022)
         scene = Scene(entry_fds)
+        reach("first.begun")
         for operation in plan:
             try:
                 operation.execute(scene)
             except OSError as e:
                 raise failure_of(e, operation.describe()) from None
+        reach("first.scene")
         null = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
         place_descriptors([null, *output, status.detach()])
         _run(program, gated=True)

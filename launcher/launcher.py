@@ -21,11 +21,13 @@ from launcher.errors import (
     StillRunning,
     SupervisorLost,
 )
+from launcher.failpoints import reach
 from launcher.inside import JOIN_STEP
 from launcher.launch import RecordLimits
 from launcher.logfile import LogLine
 from launcher.processes import held_process, is_alive
 from launcher.registry import Entry, Registry
+from launcher.runs import Runs
 from launcher.sessions import ExecSession
 from launcher.site import Masks, Site
 from launcher.spawner import Spawner
@@ -50,6 +52,7 @@ class Launcher:
         on_event: Callable[[LauncherEvent], None],
         record_limits: RecordLimits,
     ) -> None:
+        self._registry = Registry()
         self._site = Site(
             hierarchies=hierarchies,
             cgroup_parent=cgroup_parent,
@@ -61,14 +64,16 @@ class Launcher:
         for directory in (f"{self._site.run_dir}/containers", self._site.containers_dir):
             os.makedirs(directory, 0o700, exist_ok=True)
         self._spawner = spawner
-        self._record_limits = record_limits
-        self._registry = Registry()
         self._caretaker = Caretaker(self._site, self._registry, spawner, on_event)
+        self._runs = Runs(self._site, spawner, self._registry, self._caretaker, record_limits)
 
     def adopt(self) -> None:
-        """Take over, finish or roll back what earlier daemons left; what is not ours is not touched."""
+        """Take over, finish or roll back what earlier daemons left; what is not ours is not touched.
+
+        What its restart policy wants to run is started once `resume` was called.
+        """
         for found in adoption.find(self._site):
-            entry = Entry(found.container, found.supervisor_pid)
+            entry = Entry(found.container, found.supervisor_pid, found.life)
             self._registry.add(entry)
             self._caretaker.emit(
                 "container.adopt", found.container.name, found.reason, {"state": found.container.state}
@@ -77,37 +82,47 @@ class Launcher:
                 if found.supervisor_pid is None:
                     self._caretaker.start_keeper(entry)
                 self._caretaker.watch(entry)
+            elif found.container.state == "exited":
+                self._runs.consider(entry)
         for name, reason in adoption.undo_leaks(self._site):
             self._caretaker.emit("container.remove", name, reason, {})
 
+    def resume(self) -> None:
+        """Begin to start again what has ended, or the host's boot ended, and what its policy wants to run."""
+        self._runs.begin()
+
+    def create(self, spec: ContainerSpec) -> Container:
+        """On record, with its writable layer, to be started later."""
+        return self._runs.create(spec).container
+
     def run(self, spec: ContainerSpec) -> Container:
         """Create and start; returns when the program has been executed. Whatever fails, nothing is left."""
-        entry = self._start(spec)
+        entry = self._runs.run(spec)
         container = entry.container
         self._caretaker.watch(entry)
         return container
 
     def run_attached(self, spec: ContainerSpec) -> AttachedRun:
         """`run` for a caller who takes the whole output, even of a container that is removed at its end."""
-        entry = self._start(spec)
+        entry = self._runs.run(spec)
         try:
             return AttachedRun(entry, entry.open_log(self._site.state_of(spec.name)))
         finally:
             self._caretaker.watch(entry)
 
-    def _start(self, spec: ContainerSpec) -> Entry:
-        self._registry.reserve(spec.name)
+    def start(self, name: str) -> bool:
+        """Start one that was created or has ended, its writable layer kept; False if it runs."""
+        return self._runs.start(name)
+
+    def restart(self, name: str, timeout_sec: float | None = None) -> None:
+        """Stop, where it runs, and start; its restart policy goes by the second alone."""
+        entry = self._registry.entry(name)
+        entry.held = True
         try:
-            container, supervisor_pid = launch.launch(self._site, self._spawner, spec, self._record_limits)
-            entry = Entry(container, supervisor_pid)
-            self._registry.add(entry)
+            self._end(entry, timeout_sec)
+            self._runs.start(name)
         finally:
-            self._registry.release(spec.name)
-        self._caretaker.emit(
-            "container.create", spec.name, "asked for", {"image": spec.image, "class": spec.klass}
-        )
-        self._caretaker.emit("container.start", spec.name, "asked for", {"pid": container.pid})
-        return entry
+            entry.held = False
 
     def describe(self, spec: ContainerSpec) -> list[str]:
         """What `run` would do, step by step."""
@@ -124,26 +139,36 @@ class Launcher:
 
     def stop(self, name: str, timeout_sec: float | None = None) -> bool:
         """The stop signal, then KILL after the time-out; False if it had ended. A frozen one is thawed to
-        hear it.
+        hear it. No restart policy starts it again, but `always` when the host is booted.
         """
-        entry = self._registry.entry(name)
+        waited = self._registry.entry(name).container.starts_at is not None
+        return self._end(self._runs.stop_wishing(name), timeout_sec) or waited
+
+    def _end(self, entry: Entry, timeout_sec: float | None) -> bool:
         if entry.ended.is_set():
             return False
         spec = entry.container.spec
         patience = spec.stop_timeout_sec if timeout_sec is None else timeout_sec
         if patience > 0:
             self._thaw(entry)
-            self._signal(entry, parse_signal(spec.stop_signal))
+            self._signal(entry, parse_signal(spec.stop_signal or "SIGTERM"))
+        reach("stop.signalled")
         if not entry.ended.wait(patience):
             self._kill_all(entry)
+            reach("stop.killed")
             self._caretaker.wait_for_end(entry, KILL_SEC)
         return True
 
     def kill(self, name: str, signal_number: int) -> None:
-        """A signal for the first process; KILL takes everything in the container, frozen or not."""
+        """A signal for the first process; KILL takes everything in the container, frozen or not.
+
+        KILL, and what `stop` would send, is the operator's word against the restart policy.
+        """
         entry = self._registry.entry(name)
         if entry.ended.is_set():
-            raise NotRunning(name, "exited")
+            raise NotRunning(name, entry.container.state)
+        if signal_number in (signal.SIGKILL, parse_signal(entry.container.spec.stop_signal or "SIGTERM")):
+            entry = self._runs.stop_wishing(name)
         if signal_number == signal.SIGKILL:
             self._kill_all(entry)
         else:
@@ -152,13 +177,20 @@ class Launcher:
     def remove(self, name: str, *, force: bool = False) -> None:
         """Everything of it goes, the writable layer and the log too; the directory last."""
         entry = self._registry.entry(name)
-        if not entry.ended.is_set():
-            if not force:
-                raise StillRunning(name)
-            self._kill_all(entry)
-            self._caretaker.wait_for_end(entry, KILL_SEC)
-        with entry.lock:
-            self._caretaker.remove(entry, "asked for")
+        entry.held = force
+        try:
+            if not entry.ended.is_set():
+                if not force:
+                    raise StillRunning(name)
+                self._kill_all(entry)
+                reach("rm.killed")
+                self._caretaker.wait_for_end(entry, KILL_SEC)
+            with entry.lock:
+                self._caretaker.remove(entry, "asked for")
+        finally:
+            entry.held = False
+        if self._registry.runs_again(entry):
+            self.remove(name, force=force)  # somebody started it meanwhile
 
     def wait(self, name: str, timeout_sec: float | None = None) -> int | None:
         """The exit code, or None if it has not ended in time."""
@@ -166,6 +198,8 @@ class Launcher:
         if not entry.ended.wait(timeout_sec):
             return None
         code = entry.container.exit_code
+        if code is None and entry.container.state == "created":
+            raise NotRunning(name, "created")
         if code is None:
             raise LauncherError(
                 f"container {name!r} has ended, but its exit code was lost: no supervisor recorded it"
@@ -245,6 +279,7 @@ class Launcher:
 
     def close(self) -> None:
         """Containers keep running; the next daemon adopts them. An empty parent cgroup goes."""
+        self._runs.close()
         self._caretaker.close()
         for entry in self._registry.entries():
             if entry.container.cgroup is not None:

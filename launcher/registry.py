@@ -4,31 +4,45 @@ each name.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 import weakref
+from collections.abc import Iterator
 
 from launcher.container import Container
 from launcher.errors import NameTaken, UnknownContainer
+from launcher.life import Life
 from launcher.logreader import LogReader
 
 
 class Entry:
-    """One name. `lock` serializes what changes the container; `ended` is set once its end is told and its
-    cgroups are gone. `logs` are being read; they, and `log_lock`, outlast the files' names.
+    """One run of one name, or none yet. `lock` serializes what changes the container; `ended` is set once its
+    end is told and its cgroups are gone, and before it has run. `logs` are being read; they, and `log_lock`,
+    outlast the files' names. `life` is what is wished; `held` keeps the restart policy away.
     """
 
-    __slots__ = ("container", "ended", "lock", "log_lock", "logs", "supervisor_pid")
+    __slots__ = ("container", "ended", "held", "life", "lock", "log_lock", "logs", "supervisor_pid")
 
-    def __init__(self, container: Container, supervisor_pid: int | None = None) -> None:
+    def __init__(
+        self, container: Container, supervisor_pid: int | None = None, life: Life | None = None
+    ) -> None:
         self.container = container
         self.supervisor_pid = supervisor_pid
+        self.life = life or Life()
+        self.held = False
         self.lock = threading.RLock()
         self.ended = threading.Event()
         self.logs: weakref.WeakSet[LogReader] = weakref.WeakSet()
         self.log_lock = threading.Lock()
-        if container.state == "exited":
+        if container.state != "running":
             self.ended.set()
+
+    def next_run(self, container: Container, supervisor_pid: int, life: Life) -> Entry:
+        """The same name running once more; who waits for the end of the run before keeps this entry."""
+        entry = Entry(container, supervisor_pid, life)
+        entry.lock, entry.logs, entry.log_lock = self.lock, self.logs, self.log_lock
+        return entry
 
     def open_log(self, directory: str) -> LogReader:
         """Held open from here on, whatever becomes of the container."""
@@ -55,16 +69,18 @@ class Registry:
         self._reserved: set[str] = set()
         self._all: tuple[Container, ...] = ()
 
-    def reserve(self, name: str) -> None:
+    @contextlib.contextmanager
+    def reserved(self, name: str) -> Iterator[None]:
         """One launch at a time for a name; `NameTaken` at once, before anything is made."""
         with self._lock:
             if name in self._reserved or name in self._entries:
                 raise NameTaken(name)
             self._reserved.add(name)
-
-    def release(self, name: str) -> None:
-        with self._lock:
-            self._reserved.discard(name)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._reserved.discard(name)
 
     def add(self, entry: Entry) -> None:
         with self._lock:
@@ -86,6 +102,12 @@ class Registry:
         """Is it still there, and not another of its name?"""
         with self._lock:
             return self._entries.get(entry.container.name) is entry
+
+    def runs_again(self, entry: Entry) -> bool:
+        """Is there a later run of the same container?"""
+        with self._lock:
+            later = self._entries.get(entry.container.name)
+            return later is not None and later is not entry and later.lock is entry.lock
 
     def entry(self, name: str) -> Entry:
         with self._lock:

@@ -23,10 +23,10 @@ _FROM_IMAGE: Final = ("user", "workdir", "stop_signal")
 # Fields whose meaning is still being built: anything but their default is refused.
 NOT_YET: Final = frozenset(
     {
-        *("image", "bridge", "container"),  # an image in place of a root; two kinds of network
-        *("entrypoint", "driver", "storage_bytes", "pid", "ipc", "uts", "cgroupns", "userns", "time_offsets"),
+        *("image", "bridge"),  # an image in place of a root; a kind of network
+        *("entrypoint", "driver", "storage_bytes", "userns"),
         *("volumes", "tmpfs", "shm_bytes", "devices", "rlimits", "seccomp", "apparmor", "selinux", "mdwe"),
-        *("proc", "tty", "stdin", "init", "restart", "health", "log_max_bytes", "log_max_files"),
+        *("proc", "tty", "stdin", "init", "health", "log_max_bytes", "log_max_files"),
         *("oom_score_adj", "group", "dns", "dns_search", "extra_hosts", "publish", "ip"),
         *("net_egress_bits_per_sec", "net_ingress_bits_per_sec"),
     }
@@ -113,6 +113,7 @@ class ContainerSpec:
             given["klass"] = given.pop("class")
         spec = cls(**given)
         _refuse_unbuilt(spec)
+        _refuse_contradictions(spec)
         _check_size(spec)
         return spec
 
@@ -138,6 +139,11 @@ def _refuse_unbuilt(spec: ContainerSpec) -> None:
         raise BadSpec("rootfs", "is required: images are not available yet")
     if spec.network not in ("none", "host") and spec.network.partition(":")[0] in NOT_YET:
         raise BadSpec("network", f"{spec.network} is not available yet")
+
+
+def _refuse_contradictions(spec: ContainerSpec) -> None:
+    if spec.auto_remove and spec.restart != "no":
+        raise BadSpec("restart", "a container that is removed at its end cannot be started again")
 
 
 def _check_size(spec: ContainerSpec) -> None:

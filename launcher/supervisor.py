@@ -15,6 +15,7 @@ import socket
 from typing import Any, Final
 
 from launcher import channel, exits, inside, records
+from launcher.failpoints import reach
 from launcher.logfile import LogWriter
 
 READ_BYTES: Final = 65536
@@ -209,10 +210,12 @@ class Supervisor:
 
     def _finish(self) -> None:
         """All writers died with the pid namespace: what is in the pipes now is all there will ever be."""
+        reach("supervisor.ended")
         end = exits.read_exit_record(self.pidfd, self.pid, self.identity["start_ticks"])
         for fd in list(self.readers):
             while self._copy_output(fd):
                 continue
         self.log.flush()
         records.write_record(self.state_fd, records.EXIT, end)
+        reach("supervisor.exit-recorded")
         self._reap_others()
