@@ -12,9 +12,10 @@ import os
 import socket
 from typing import Any, Final
 
-from launcher import channel, inside, records, syscalls
+from launcher import channel, cloning, inside, records, syscalls
 from launcher.failpoints import reach
-from launcher.plan import LaunchFacts, clone_flags, plan_inside, plan_program
+from launcher.operations import Scene
+from launcher.plan import LaunchFacts, plan_inside, plan_program
 from launcher.spec import ContainerSpec
 from launcher.supervisor import STREAMS, Supervisor, tell, wire_of
 
@@ -77,11 +78,11 @@ def _launch(spec: ContainerSpec, facts: LaunchFacts, daemon: socket.socket) -> S
     reach("supervisor.pipes")
     status, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     plan, program = plan_inside(spec, facts), plan_program(spec)
-    fds, unified_fd = _await_cgroups(daemon)
-    pid, pidfd = syscalls.clone3(clone_flags(spec), unified_fd)
+    fds, unified_fd, joins = _await_places(daemon)
+    pid, pidfd = cloning.clone_first(spec, joins, unified_fd)
     if pid == 0:
-        inside.start(plan, program, fds, writers, theirs)
-    for fd in (*fds, *writers, *([] if unified_fd is None else [unified_fd])):
+        inside.start(plan, program, Scene(fds, joins), writers, theirs)
+    for fd in (*fds, *joins.values(), *writers, *([] if unified_fd is None else [unified_fd])):
         os.close(fd)
     theirs.close()
     reach("supervisor.cloned")
@@ -101,13 +102,16 @@ def _launch(spec: ContainerSpec, facts: LaunchFacts, daemon: socket.socket) -> S
     return Supervisor(pidfd, identity, state_fd, readers, listener)
 
 
-def _await_cgroups(daemon: socket.socket) -> tuple[list[int], int | None]:
-    """The daemon makes them, limits in force, while we get ready."""
+def _await_places(daemon: socket.socket) -> tuple[list[int], int | None, dict[str, int]]:
+    """Cgroups to enter, the unified one, namespaces to join: the daemon makes them, limits in force,
+    while we get ready.
+    """
     message = channel.receive(daemon)
     if message is None:
         raise _LaunchRefused({"kind": "failed", "step": "make its cgroups", "errno": 0, "why": "given up"})
+    joins = {kind: message.fds.pop() for kind in reversed(message.body["joins"])}
     unified = message.fds.pop() if message.body["unified"] else None
-    return message.fds, unified
+    return message.fds, unified, joins
 
 
 def _open_pipes(run_fd: int) -> tuple[list[int], list[int]]:

@@ -9,31 +9,22 @@ import signal
 import socket
 from typing import Final, NoReturn
 
-from launcher import syscalls
+from launcher import cloning, syscalls
 from launcher.channel import Message
 from launcher.failpoints import reach
 from launcher.operations import Operation, Scene
 from launcher.seal import STATUS_FD, Failure, Program, failure_of, place_descriptors, report, run_program
 
 JOIN_STEP: Final = "join the container"
-JOINED = (
-    syscalls.CLONE_NEWNS
-    | syscalls.CLONE_NEWPID
-    | syscalls.CLONE_NEWUTS
-    | syscalls.CLONE_NEWIPC
-    | syscalls.CLONE_NEWNET
-    | syscalls.CLONE_NEWCGROUP
-)
 
 
 def start(
-    plan: list[Operation], program: Program, entry_fds: list[int], output: list[int], status: socket.socket
+    plan: list[Operation], program: Program, scene: Scene, output: list[int], status: socket.socket
 ) -> NoReturn:
     """The first process: set the scene, then become the program when the gate opens."""
     try:
         os.setsid()
         os.umask(0o022)
-        scene = Scene(entry_fds)
         reach("first.begun")
         for operation in plan:
             try:
@@ -111,7 +102,7 @@ def _join(
         for fd in entries:
             os.write(fd, b"0")
             os.close(fd)
-        syscalls.setns(pidfd, JOINED)
+        cloning.enter(pidfd)
         os.chdir("/")
         pid, child_pidfd = syscalls.clone3(syscalls.CLONE_PARENT, unified)
         if pid:

@@ -15,7 +15,7 @@ from dataclasses import replace
 from typing import Any, Final
 
 from cgroupfs import Cgroup, CgroupGone, Written
-from launcher import channel, plan, records
+from launcher import channel, namespaces, plan, records
 from launcher.container import Container
 from launcher.devices import device_rules
 from launcher.errors import (
@@ -28,6 +28,7 @@ from launcher.errors import (
 )
 from launcher.failpoints import reach
 from launcher.intent import make_run_dir, record_intent
+from launcher.joins import Joins, open_joins
 from launcher.processes import held_process
 from launcher.site import Site
 from launcher.spawner import Spawner
@@ -78,7 +79,7 @@ def start(
     site: Site, spawner: Spawner, spec: ContainerSpec, created_at: str, record_limits: RecordLimits
 ) -> tuple[Container, int]:
     """One run of what is on record. Whatever fails, what belongs to the run is undone, the record stays."""
-    with contextlib.ExitStack() as undo:
+    with open_joins(spec, site.find) as joins, contextlib.ExitStack() as undo:
         make_run_dir(site, spec.name, undo)
         # The supervisor gets ready while we make the cgroups; if we fail, it sees its channel end and leaves.
         request = {"spec": spec.to_wire(), "facts": site.facts(spec, created_at).to_wire()}
@@ -88,7 +89,7 @@ def start(
             cgroup = _make_cgroup(site, spec, undo)
             written = apply_limits(spec, cgroup, record_limits)
             reach("launch.limits")
-            _send_cgroups(answers, cgroup)
+            _send_places(answers, cgroup, joins)
             if spec.limits:
                 record_limits(spec, written, "applied")
             reach("launch.sent")
@@ -154,12 +155,12 @@ def entry_fds(cgroup: Cgroup) -> tuple[list[int], int | None]:
     return fds, unified.fd
 
 
-def _send_cgroups(answers: socket.socket, cgroup: Cgroup) -> None:
+def _send_places(answers: socket.socket, cgroup: Cgroup, joins: Joins) -> None:
+    """The cgroups it shall enter, and the namespaces it shall join instead of new ones."""
     fds, unified = entry_fds(cgroup)
+    body = {"unified": unified is not None, "joins": list(joins.fds)}
     try:
-        channel.send(
-            answers, {"unified": unified is not None}, [*fds, *([] if unified is None else [unified])]
-        )
+        channel.send(answers, body, [*fds, *([] if unified is None else [unified]), *joins.fds.values()])
     except OSError:
         # The supervisor has ended; what it said is still there to be read.
         return
@@ -228,7 +229,7 @@ def describe(site: Site, spec: ContainerSpec) -> list[str]:
         *rules,
         *limits,
         "fork a supervisor",
-        plan.describe_namespaces(spec),
+        *namespaces.describe(spec),
         *(operation.describe() for operation in plan.plan_inside(spec, site.facts(spec))),
         *plan.plan_program(spec).describe(),
     ]

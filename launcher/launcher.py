@@ -60,6 +60,7 @@ class Launcher:
             state_dir=os.path.realpath(state_dir),
             boot_id=records.read_boot_id(),
             masks=Masks.read(),
+            find=self.get,
         )
         for directory in (f"{self._site.run_dir}/containers", self._site.containers_dir):
             os.makedirs(directory, 0o700, exist_ok=True)

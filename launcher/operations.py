@@ -13,7 +13,7 @@ import struct
 from dataclasses import dataclass
 from typing import Final, Protocol
 
-from launcher import syscalls
+from launcher import namespaces, syscalls
 
 SIOCGIFFLAGS: Final = 0x8913
 SIOCSIFFLAGS: Final = 0x8914
@@ -25,10 +25,11 @@ class Scene:
     mounted there.
     """
 
-    __slots__ = ("dev_fd", "entry_fds", "proc_fd", "root_fd", "sys_fd")
+    __slots__ = ("dev_fd", "entry_fds", "joins", "proc_fd", "root_fd", "sys_fd")
 
-    def __init__(self, entry_fds: list[int]) -> None:
+    def __init__(self, entry_fds: list[int], joins: dict[str, int]) -> None:
         self.entry_fds = entry_fds
+        self.joins = joins
         self.root_fd = self.dev_fd = self.proc_fd = self.sys_fd = -1
 
 
@@ -50,6 +51,20 @@ class JoinCgroups:
             os.write(fd, b"0")
             os.close(fd)
         scene.entry_fds = []
+
+
+@dataclass(frozen=True, slots=True)
+class JoinNamespaces:
+    def describe(self) -> str:
+        return "join the namespaces that were handed over"
+
+    def execute(self, scene: Scene) -> None:
+        """What was not cloned anew, the pid namespace apart: in that we were born."""
+        for kind, fd in scene.joins.items():
+            if kind in namespaces.OWNED:
+                syscalls.setns(fd, namespaces.FLAGS[kind])
+                os.close(fd)
+        scene.joins = {kind: fd for kind, fd in scene.joins.items() if kind not in namespaces.OWNED}
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
-from launcher import masks, mounts, syscalls
+from launcher import masks, mounts, namespaces
 from launcher import operations as do
 from launcher.capabilities import plan_capabilities
 from launcher.seal import Program
@@ -40,17 +40,12 @@ class LaunchFacts:
         return {f.name: getattr(self, f.name) for f in fields(self)}
 
 
-def clone_flags(spec: ContainerSpec) -> int:
-    """The namespaces that come with the clone; the cgroup namespace follows once the cgroups are joined."""
-    flags = syscalls.CLONE_NEWPID | syscalls.CLONE_NEWNS | syscalls.CLONE_NEWUTS | syscalls.CLONE_NEWIPC
-    return flags | (syscalls.CLONE_NEWNET if spec.network == "none" else 0)
-
-
 def plan_inside(spec: ContainerSpec, facts: LaunchFacts) -> list[do.Operation]:
     """The order is the kernel's: docs/launcher.md says for each step what breaks when it moves."""
     plan: list[do.Operation] = [
         do.JoinCgroups(facts.cgroup_path),
-        do.NewCgroupNamespace(),
+        do.JoinNamespaces(),
+        *([do.NewCgroupNamespace()] if spec.cgroupns == "private" else []),
         do.StopPropagation(),
         mounts.MountRoot(spec.rootfs, facts.state_dir),
         *(mounts.HidePath(path) for path in facts.hidden),
@@ -63,16 +58,12 @@ def plan_inside(spec: ContainerSpec, facts: LaunchFacts) -> list[do.Operation]:
     ]
     if spec.network == "none":
         plan.append(do.LoopbackUp())
-    return [*plan, do.SetHostname(spec.hostname), do.ChangeRoot(spec.read_only)]
+    if namespaces.source_of(spec, "uts") == namespaces.NEW:
+        plan.append(do.SetHostname(spec.hostname))
+    return [*plan, do.ChangeRoot(spec.read_only)]
 
 
 def plan_program(spec: ContainerSpec) -> Program:
     """The program, with the capabilities it will hold."""
     held = plan_capabilities(spec.cap_add, spec.cap_drop)
     return Program(spec.command, spec.env, spec.workdir, spec.user, spec.hostname, held)
-
-
-def describe_namespaces(spec: ContainerSpec) -> str:
-    """The clone, for people."""
-    kinds = ["pid", "mnt", "uts", "ipc", *(["net"] if spec.network == "none" else [])]
-    return f"clone the first process into new namespaces: {' '.join(kinds)}"

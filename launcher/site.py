@@ -6,12 +6,13 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from cgroupfs import Hierarchies
 from launcher import defaults
+from launcher.container import Container
 from launcher.errors import BadSpec, MissingRoot
 from launcher.plan import LaunchFacts
 from launcher.spec import ContainerSpec
@@ -46,6 +47,7 @@ class Site:
     state_dir: str
     boot_id: str
     masks: Masks
+    find: Callable[[str], Container]
 
     @property
     def containers_dir(self) -> str:
