@@ -1,0 +1,184 @@
+"""The images of this host: what `run --image`, `commit` and the verbs of `image` work with."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import IO, Final, NamedTuple
+
+from launcher.images.catalog import Catalog
+from launcher.images.errors import BadImage, BadReference, ImageInUse
+from launcher.images.layers import Layers
+from launcher.images.model import Image, ImageConfig
+from launcher.images.platforms import MACHINE
+from launcher.images.reference import Reference, parse_reference
+from launcher.images.streams import Limits
+from launcher.images.unpacking import Blob
+
+_MOST_USERS_TOLD: Final = 3
+
+
+class Use(NamedTuple):
+    """A container that stands on an image, running or not."""
+
+    container: str
+    image_id: str
+    layers: tuple[str, ...]
+
+
+class Removed(NamedTuple):
+    """What went: names, image ids, diff ids of layers."""
+
+    references: tuple[str, ...] = ()
+    images: tuple[str, ...] = ()
+    layers: tuple[str, ...] = ()
+
+
+class ImageStore:
+    """Images and their unpacked layers under `state_dir`. Every method may block and may be called from any
+    thread; `users` tells which containers stand on which layers.
+    """
+
+    def __init__(
+        self, state_dir: str, *, users: Callable[[], Iterable[Use]] = tuple, limits: Limits | None = None
+    ) -> None:
+        self.state_dir = state_dir
+        self.limits = limits or Limits()
+        self.users = users
+        self._fresh: Counter[str] = Counter()
+        self.layers = Layers(f"{state_dir}/layers", self.limits)
+        self.catalog = Catalog(f"{state_dir}/images")
+
+    def resolve(self, ref: str) -> Image:
+        """The image that a reference, an id or the beginning of one stands for; UnknownImage for none."""
+        return self._complete(self.catalog.image(self.catalog.resolve(ref)))
+
+    @contextlib.contextmanager
+    def using(self, ref: str) -> Iterator[Image]:
+        """`resolve`, and none of its layers is collected before the block ends: time to record the user."""
+        image = self.resolve(ref)
+        self.layers.pin(image.layers)
+        try:
+            if missing := [layer for layer in image.layers if not self.layers.has(layer)]:
+                raise BadImage(f"image {ref!r} lacks the layer {missing[0]}; pull or import it again")
+            yield image
+        finally:
+            self.layers.unpin(image.layers)
+
+    def layer_dir(self, diff_id: str) -> str:
+        """The directory with the files of a layer."""
+        return self.layers.path(diff_id)
+
+    def layer_dirs(self, image: Image) -> tuple[str, ...]:
+        """Those of all its layers, the lowest first, as drivers take them."""
+        return tuple(map(self.layers.path, image.layers))
+
+    def add_layer(self, stream: IO[bytes] | int) -> str:
+        """Unpack a tar archive (compressed or not) from a file, pipe or socket; its diff id.
+
+        The layer is kept from collection until an image with it is tagged, or until the daemon starts anew.
+        """
+        diff_id = self.layers.add(Blob(fd=stream if isinstance(stream, int) else stream.fileno()))
+        self._fresh[diff_id] += 1
+        return diff_id
+
+    def tag(self, ref: str, layers: Sequence[str], config: ImageConfig) -> Image:
+        """Make an image of layers that are here, the lowest first, and give it a name."""
+        reference = _taggable(ref)
+        if missing := [layer for layer in layers if not self.layers.has(layer)]:
+            raise BadImage(f"the layer {missing[0]} is not here")
+        written = write_config(layers, config)
+        image_id = self.catalog.add(written, reference)
+        self.layers.unpin({layer: self._fresh.pop(layer) for layer in {*layers} if layer in self._fresh})
+        return self.resolve(image_id)
+
+    def add_name(self, ref: str, name: str) -> Image:
+        """Give an image one more name; a name that was another's moves."""
+        image_id = self.catalog.resolve(ref)
+        self.catalog.add(self.catalog.config(image_id), _taggable(name))
+        return self.resolve(image_id)
+
+    def images(self) -> list[Image]:
+        """All, by name; those without one last."""
+        found = [self._complete(self.catalog.image(image_id)) for image_id in self.catalog.ids()]
+        return sorted(found, key=lambda image: (not image.references, image.references, image.id))
+
+    def remove(self, ref: str, *, force: bool = False) -> Removed:
+        """Take a name away; with the last name goes the image, and what no other needs of its layers.
+
+        ImageInUse while a container stands on the image, unless a name is all that goes (`force`, or one of
+        several).
+        """
+        image_id = self.catalog.resolve(ref)
+        name = self.catalog.reference_of(ref)
+        names = self.catalog.names_of(image_id)
+        going = [name] if name is not None else names
+        used_by = sorted(use.container for use in self.users() if use.image_id == image_id)
+        is_last = len(names) == len(going)
+        if is_last and used_by and not force:
+            raise ImageInUse(ref, _told(used_by))
+        for gone in going:
+            self.catalog.forget_name(gone)
+        if not is_last or used_by:
+            return Removed(references=tuple(going))
+        self.catalog.forget(image_id)
+        return Removed(tuple(going), (image_id,), self._collect_layers())
+
+    def collect(self) -> Removed:
+        """Remove images without a name that no container stands on, and layers that nothing needs."""
+        in_use = {use.image_id for use in self.users()}
+        nameless = [
+            image_id
+            for image_id in self.catalog.ids()
+            if image_id not in in_use and not self.catalog.names_of(image_id)
+        ]
+        for image_id in nameless:
+            self.catalog.forget(image_id)
+        return Removed((), tuple(nameless), self._collect_layers())
+
+    def verify(self, ref: str) -> Image:
+        """Hold the configuration and every file of every layer against their digests: DigestMismatch."""
+        with self.using(ref) as image:
+            for diff_id in dict.fromkeys(image.layers):
+                self.layers.verify(diff_id)
+        return image
+
+    def _collect_layers(self) -> tuple[str, ...]:
+        used = {layer for use in self.users() for layer in use.layers}
+        for image_id in self.catalog.ids():
+            used.update(self.catalog.image(image_id).layers)
+        return tuple(self.layers.collect(used))
+
+    def _complete(self, image: Image) -> Image:
+        size = sum(self.layers.meta(layer).get("size_bytes", 0) for layer in dict.fromkeys(image.layers))
+        return replace(image, size_bytes=size)
+
+
+def _taggable(text: str) -> Reference:
+    reference = parse_reference(text)
+    if reference.digest:
+        raise BadReference(text, "a name to be given has a tag and no digest")
+    return reference
+
+
+def _told(names: Sequence[str]) -> str:
+    shown = ", ".join(f"container {name!r}" for name in names[:_MOST_USERS_TOLD])
+    more = len(names) - _MOST_USERS_TOLD
+    return shown + (f" and {more} more" if more > 0 else "")
+
+
+def write_config(layers: Sequence[str], config: ImageConfig) -> bytes:
+    """The configuration of a new image for this machine, as its id is the digest of it."""
+    created = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    wire = {
+        "created": created,
+        "architecture": MACHINE,
+        "os": "linux",
+        "config": config.to_oci(),
+        "rootfs": {"type": "layers", "diff_ids": list(layers)},
+    }
+    return json.dumps(wire, sort_keys=True, separators=(",", ":")).encode()

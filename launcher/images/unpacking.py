@@ -1,0 +1,104 @@
+"""The daemon's side of `worker`: starts one for a layer, and tells its end as a value or as an error."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from launcher import defaults
+from launcher.errors import LauncherError
+from launcher.images import errors
+from launcher.images.errors import BadImage
+from launcher.images.streams import Limits
+
+_PACKAGE_ROOT: Final = str(Path(__file__).resolve().parents[2])
+_PROGRAM: Final = (
+    "import sys; sys.path.insert(0, {path!r}); from launcher.images.{module} import main; main()"
+)
+_LARGEST_ANSWER_BYTES: Final = 64 << 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Blob:
+    """Bytes to be unpacked: a descriptor, and where they are in it (None: from here to the end)."""
+
+    fd: int
+    start: int | None = None
+    length: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unpacked:
+    """What became of a layer. `digest` is of the bytes as they came, `tree` of the files on disk."""
+
+    digest: str
+    diff_id: str
+    size_bytes: int
+    entries: int
+    dropped: int
+    tree: str
+
+
+def unpack_blob(blob: Blob, directory: str, limits: Limits) -> Unpacked:
+    """Fill an empty directory with a layer, durably; BadImage and OverLimit say what is wrong with it."""
+    request = {"action": "unpack", "limits": limits.to_wire(), "start": blob.start, "length": blob.length}
+    with _opened(directory) as root_fd:
+        return Unpacked(**run_worker("worker", request | {"root_fd": root_fd}, blob.fd, (root_fd,)))
+
+
+def digest_of_tree(directory: str) -> str:
+    """The digest of the files below a directory, as `Unpacked.tree` has it."""
+    with _opened(directory) as root_fd:
+        request = {"action": "verify", "root_fd": root_fd}
+        digest: str = run_worker("worker", request, None, (root_fd,))["tree"]
+        return digest
+
+
+def run_worker(module: str, request: Mapping[str, Any], source: int | None, fds: tuple[int, ...]) -> Any:
+    """Start a module's `main` in a process of its own and give back what it answers."""
+    program = _PROGRAM.format(path=_PACKAGE_ROOT, module=module)
+    done = subprocess.run(
+        [sys.executable, "-I", "-X", "utf8", "-c", program, json.dumps({**request, "parent": os.getpid()})],
+        stdin=subprocess.DEVNULL if source is None else source,
+        capture_output=True,
+        pass_fds=fds,
+        env={"PATH": defaults.PATH} | {k: v for k, v in os.environ.items() if k.startswith("CGWARDEN_")},
+        check=False,
+    )
+    try:
+        answer = json.loads(done.stdout)
+    except ValueError:
+        why = done.stderr.decode(errors="replace").strip().splitlines()
+        detail = f"it ended with {done.returncode}" + (f": {why[-1][:200]}" if why else "")
+        raise LauncherError(f"unpacking failed: {detail}") from None
+    if "refused" in answer:
+        kind = getattr(errors, answer["refused"], BadImage)
+        raise kind(answer["why"]) if issubclass(kind, BadImage) else LauncherError(answer["why"])
+    if "failed" in answer:
+        raise _failed(answer["errno"], answer["failed"])
+    return answer["done"]
+
+
+def _failed(code: int, why: str) -> LauncherError:
+    if code in (errno.ENOSPC, errno.EDQUOT):
+        return LauncherError("no room is left for the layer in the state directory; nothing of it was kept")
+    if code == errno.ENAMETOOLONG:
+        return BadImage("the layer has directories deeper than a path can be")
+    return LauncherError(f"unpacking failed: {why.lower()}")
+
+
+@contextlib.contextmanager
+def _opened(directory: str) -> Any:
+    fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        yield fd
+    finally:
+        os.close(fd)
