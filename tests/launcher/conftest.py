@@ -40,6 +40,10 @@ class Place:
         launcher.adopt()
         return launcher
 
+    def renew_spawner(self) -> None:
+        """For the launchers to come, where the test has closed the first."""
+        self.spawner = Spawner.start()
+
     def state_of(self, name: str) -> Path:
         return self.state_dir / "containers" / name
 
