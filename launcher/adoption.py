@@ -178,6 +178,7 @@ def undo_leaks(site: Site) -> list[tuple[str, str]]:
     for name in sorted(set(os.listdir(f"{site.run_dir}/containers")) - known):
         if (left := try_remove_tree(site.run_of(name))) is not None:
             _LOG.warning("%s", left)
+    undone += [(name, f"its {what} had been left behind") for name, what in site.roots.sweep(known)]
     for name in sorted(site.hierarchies.children(f"/{site.cgroup_parent.strip('/')}") - known):
         with contextlib.suppress(CgroupError):
             if not _is_populated(site, name):

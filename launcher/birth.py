@@ -16,6 +16,7 @@ from launcher import channel, cloning, inside, records, syscalls
 from launcher.failpoints import reach
 from launcher.operations import Scene
 from launcher.plan import LaunchFacts, plan_inside, plan_program
+from launcher.rootfs import mounting
 from launcher.spec import ContainerSpec
 from launcher.supervisor import STREAMS, Supervisor, tell, wire_of
 
@@ -77,13 +78,16 @@ def _launch(spec: ContainerSpec, facts: LaunchFacts, daemon: socket.socket) -> S
     readers, writers = _open_pipes(run_fd)
     reach("supervisor.pipes")
     status, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    plan, program = plan_inside(spec, facts), plan_program(spec)
+    media_fd = mounting.open_media(facts.root)
+    plan, program = plan_inside(spec, facts, media_fd), plan_program(spec)
     fds, unified_fd, joins = _await_places(daemon)
     pid, pidfd = cloning.clone_first(spec, joins, unified_fd)
     if pid == 0:
         inside.start(plan, program, Scene(fds, joins), writers, theirs)
     for fd in (*fds, *joins.values(), *writers, *([] if unified_fd is None else [unified_fd])):
         os.close(fd)
+    if media_fd >= 0:
+        os.close(media_fd)
     theirs.close()
     reach("supervisor.cloned")
     # All this goes on record while the first process sets itself up.

@@ -138,6 +138,7 @@ class Caretaker:
         if not self._registry.holds(entry):
             return
         hidden = f"{self._site.containers_dir}/{REMOVED}{name[:40]}-{os.urandom(4).hex()}"
+        self._site.roots.remove(name)
         # Somebody may have deleted the directory by hand: then the name is all that is left of it.
         with contextlib.suppress(FileNotFoundError):
             entry.hide_logs(self._site.state_of(name), hidden)

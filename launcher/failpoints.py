@@ -17,6 +17,7 @@ STEPS: Final = (
     # the daemon, in the order of a life
     "create.directory",
     "create.intent",
+    "create.root",
     "create.kept",
     "launch.run-dir",
     "launch.requested",

@@ -16,8 +16,6 @@ from launcher.removal import remove_tree, try_remove_tree
 from launcher.site import Site
 from launcher.spec import ContainerSpec
 
-LAYER_PARTS = ("upper", "work", "root")
-
 
 def record_intent(site: Site, spec: ContainerSpec, undo: contextlib.ExitStack, *, kept: bool = False) -> str:
     """Make the container's directory with its intent, durable where it is `kept`; the time of its making."""
@@ -33,12 +31,14 @@ def record_intent(site: Site, spec: ContainerSpec, undo: contextlib.ExitStack, *
     created_at = records.rfc3339()
     try:
         with records.opened_directory(state_dir) as fd:
-            for name in LAYER_PARTS:
-                os.mkdir(name, 0o755, dir_fd=fd)
+            os.mkdir("root", 0o755, dir_fd=fd)
             write_intent(fd, spec, created_at, kept=kept)
     except OSError as e:
         raise LaunchFailed("record the intent", f"{state_dir}: {e.strerror}") from e
     reach("create.intent")
+    undo.callback(site.roots.remove, spec.name)
+    site.roots.prepare(spec, site.layers_of(spec))
+    reach("create.root")
     return created_at
 
 

@@ -72,7 +72,8 @@ def create(site: Site, spec: ContainerSpec) -> Container:
 def check(site: Site, spec: ContainerSpec) -> ContainerSpec:
     """The spec with all that the site knows better filled in; refuses what cannot be, before all else."""
     refuse_foreign_cgroup(site, spec.name)
-    return replace(spec, rootfs=site.real_root(spec))
+    spec = replace(spec, rootfs=site.real_root(spec))
+    return replace(spec, driver=site.roots.check(spec))
 
 
 def start(

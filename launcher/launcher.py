@@ -27,6 +27,7 @@ from launcher.launch import RecordLimits
 from launcher.logfile import LogLine
 from launcher.processes import held_process, is_alive
 from launcher.registry import Entry, Registry
+from launcher.rootfs.roots import Roots
 from launcher.runs import Runs
 from launcher.sessions import ExecSession
 from launcher.site import Masks, Site
@@ -51,6 +52,7 @@ class Launcher:
         spawner: Spawner,
         on_event: Callable[[LauncherEvent], None],
         record_limits: RecordLimits,
+        root_driver: str = "overlay",
     ) -> None:
         self._registry = Registry()
         self._site = Site(
@@ -60,6 +62,7 @@ class Launcher:
             state_dir=os.path.realpath(state_dir),
             boot_id=records.read_boot_id(),
             masks=Masks.read(),
+            roots=Roots(os.path.realpath(state_dir), root_driver),
             find=self.get,
         )
         for directory in (f"{self._site.run_dir}/containers", self._site.containers_dir):

@@ -11,6 +11,8 @@ from typing import Any
 from launcher import masks, mounts, namespaces
 from launcher import operations as do
 from launcher.capabilities import plan_capabilities
+from launcher.rootfs.mounting import MountRoot
+from launcher.rootfs.source import RootSource
 from launcher.seal import Program
 from launcher.spec import ContainerSpec
 
@@ -29,25 +31,29 @@ class LaunchFacts:
     masked_files: tuple[str, ...]
     masked_directories: tuple[str, ...]
     read_only_paths: tuple[str, ...]
+    root: RootSource
 
     @classmethod
     def from_wire(cls, wire: Mapping[str, Any]) -> LaunchFacts:
         facts: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in wire.items()}
         facts["cgroup_binds"] = tuple((name, path) for name, path in wire["cgroup_binds"])
+        facts["root"] = RootSource.from_wire(wire["root"])
         return cls(**facts)
 
     def to_wire(self) -> dict[str, Any]:
-        return {f.name: getattr(self, f.name) for f in fields(self)}
+        return {f.name: getattr(self, f.name) for f in fields(self)} | {"root": self.root.to_wire()}
 
 
-def plan_inside(spec: ContainerSpec, facts: LaunchFacts) -> list[do.Operation]:
-    """The order is the kernel's: docs/launcher.md says for each step what breaks when it moves."""
+def plan_inside(spec: ContainerSpec, facts: LaunchFacts, media_fd: int = -1) -> list[do.Operation]:
+    """The order is the kernel's: docs/launcher.md says for each step what breaks when it moves. `media_fd` is
+    the mount that `open_media` made for this root.
+    """
     plan: list[do.Operation] = [
         do.JoinCgroups(facts.cgroup_path),
         do.JoinNamespaces(),
         *([do.NewCgroupNamespace()] if spec.cgroupns == "private" else []),
         do.StopPropagation(),
-        mounts.MountRoot(spec.rootfs, facts.state_dir),
+        MountRoot(facts.root, facts.state_dir, media_fd),
         *(mounts.HidePath(path) for path in facts.hidden),
         mounts.MountProc(),
         mounts.MountSys(),

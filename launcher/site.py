@@ -15,6 +15,7 @@ from launcher import defaults
 from launcher.container import Container
 from launcher.errors import BadSpec, MissingRoot
 from launcher.plan import LaunchFacts
+from launcher.rootfs.roots import Roots
 from launcher.spec import ContainerSpec
 
 
@@ -47,6 +48,7 @@ class Site:
     state_dir: str
     boot_id: str
     masks: Masks
+    roots: Roots
     find: Callable[[str], Container]
 
     @property
@@ -88,7 +90,12 @@ class Site:
             masked_files=self.masks.files,
             masked_directories=self.masks.directories,
             read_only_paths=self.masks.read_only,
+            root=self.roots.plan(spec, self.layers_of(spec)),
         )
+
+    def layers_of(self, spec: ContainerSpec) -> tuple[str, ...]:
+        """The directories that its root is made of, bottom to top, in overlay's format."""
+        return (spec.rootfs,)
 
     def _binds(self, name: str) -> Iterator[tuple[str, str]]:
         """(name below /sys/fs/cgroup, host directory); no name where one tree is mounted right there."""

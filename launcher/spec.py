@@ -24,7 +24,7 @@ _FROM_IMAGE: Final = ("user", "workdir", "stop_signal")
 NOT_YET: Final = frozenset(
     {
         *("image", "bridge"),  # an image in place of a root; a kind of network
-        *("entrypoint", "driver", "storage_bytes", "userns"),
+        *("entrypoint", "userns"),
         *("volumes", "tmpfs", "shm_bytes", "devices", "rlimits", "seccomp", "apparmor", "selinux", "mdwe"),
         *("proc", "tty", "stdin", "init", "health", "log_max_bytes", "log_max_files"),
         *("oom_score_adj", "group", "dns", "dns_search", "extra_hosts", "publish", "ip"),

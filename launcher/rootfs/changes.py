@@ -1,0 +1,92 @@
+"""What a container has changed, as a list of paths: added, changed, deleted.
+
+Two ways to the same list: overlay's upper layer holds the changes alone; every other driver's tree is walked
+beside what it began as. A directory in which something changed is listed as changed, as everywhere in the
+trade.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import stat
+from collections.abc import Callable, Iterator
+from typing import Final, NamedTuple
+
+from launcher.rootfs.driver import OpenTrees
+from launcher.rootfs.entries import differs, is_opaque, is_whiteout, look, opened
+
+ADDED: Final = "A"
+CHANGED: Final = "C"
+DELETED: Final = "D"
+
+
+Walk = Callable[[int, int, str], Iterator["Change"]]
+
+
+class Change(NamedTuple):
+    """`path` is absolute; `status` is None for what was deleted."""
+
+    kind: str
+    path: str
+    status: os.stat_result | None
+
+
+def read_changes(trees: OpenTrees) -> list[Change]:
+    """All changes, by path, a directory before what is in it. `TooDeep` where no end is in sight."""
+    walk = _upper if trees.is_upper else _beside
+    found = list(walk(trees.base, trees.tree, ""))
+    return sorted(found, key=lambda change: change.path.split("/"))
+
+
+def _upper(base: int, upper: int, above: str) -> Iterator[Change]:
+    """`base` is -1 where there was nothing."""
+    if base >= 0 and is_opaque(upper):
+        yield from _beside(base, upper, above)
+        return
+    for name in os.listdir(upper):
+        now = os.stat(name, dir_fd=upper, follow_symlinks=False)
+        before = look(base, name) if base >= 0 else None
+        if is_whiteout(now):
+            if before is not None:
+                yield Change(DELETED, f"{above}/{name}", None)
+            continue
+        yield from _one(base, upper, name, above, before, now, _upper)
+
+
+def _beside(base: int, tree: int, above: str) -> Iterator[Change]:
+    names = set(os.listdir(tree))
+    for name in names:
+        now = look(tree, name)
+        if now is None:
+            names = names - {name}
+            continue
+        before = look(base, name) if base >= 0 else None
+        yield from _one(base, tree, name, above, before, now, _beside)
+    for name in set(os.listdir(base)) - names if base >= 0 else ():
+        if look(base, name) is not None:
+            yield Change(DELETED, f"{above}/{name}", None)
+
+
+def _one(
+    base: int,
+    tree: int,
+    name: str,
+    above: str,
+    before: os.stat_result | None,
+    now: os.stat_result,
+    walk: Walk,
+) -> Iterator[Change]:
+    path = f"{above}/{name}"
+    was_directory = before is not None and stat.S_ISDIR(before.st_mode)
+    inside: list[Change] = []
+    if stat.S_ISDIR(now.st_mode):
+        with contextlib.ExitStack() as held:
+            down = held.enter_context(opened(tree, name, path))
+            below = held.enter_context(opened(base, name, path)) if was_directory else -1
+            inside = list(walk(below, down, path))
+    if before is None:
+        yield Change(ADDED, path, now)
+    elif inside or differs(base, tree, name, before, now):
+        yield Change(CHANGED, path, now)
+    yield from inside

@@ -1,0 +1,142 @@
+"""Changes written down as a layer: a tar with sorted names, `.wh.NAME` for what was deleted, and its
+digest.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+import tarfile
+from collections.abc import Sequence
+from typing import BinaryIO, Final
+
+from launcher.rootfs.changes import DELETED, Change
+from launcher.rootfs.driver import OpenTrees
+from launcher.rootfs.entries import read_xattrs
+
+BLOCK: Final = 512
+_PIECE: Final = 1 << 20
+_KINDS: Final = {
+    stat.S_IFREG: tarfile.REGTYPE,
+    stat.S_IFDIR: tarfile.DIRTYPE,
+    stat.S_IFLNK: tarfile.SYMTYPE,
+    stat.S_IFCHR: tarfile.CHRTYPE,
+    stat.S_IFBLK: tarfile.BLKTYPE,
+    stat.S_IFIFO: tarfile.FIFOTYPE,
+}
+_FLAGS: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+
+
+def write_layer(trees: OpenTrees, changes: Sequence[Change], out: BinaryIO) -> str:
+    """Write the tar; the diff id, which is the digest of what was written (`sha256:…`).
+
+    The same changes give the same bytes: names are sorted, and no user or group names are looked up.
+    Sockets are left out, as no program would find another's end behind one.
+    """
+    tar = _Tar(out)
+    links: dict[tuple[int, int], str] = {}
+    with _Parents(trees.tree) as parents:
+        for change in changes:
+            above, _, name = change.path.rpartition("/")
+            if change.kind == DELETED:
+                tar.add(tarfile.TarInfo(f"{above}/.wh.{name}".lstrip("/")))
+            elif not stat.S_ISSOCK(_status(change).st_mode):
+                _add(tar, parents.open(above), name, change, links)
+    return tar.finish()
+
+
+def _status(change: Change) -> os.stat_result:
+    assert change.status is not None
+    return change.status
+
+
+def _add(tar: _Tar, parent: int, name: str, change: Change, links: dict[tuple[int, int], str]) -> None:
+    found = _status(change)
+    info = tarfile.TarInfo(change.path.lstrip("/"))
+    headers: dict[str, str] = {}
+    info.pax_headers = headers
+    info.mode, info.uid, info.gid = stat.S_IMODE(found.st_mode), found.st_uid, found.st_gid
+    info.mtime, fraction = divmod(found.st_mtime_ns, 1_000_000_000)
+    if fraction:
+        headers["mtime"] = f"{info.mtime}.{fraction:09d}".rstrip("0")
+    info.type = _KINDS[stat.S_IFMT(found.st_mode)]
+    if stat.S_ISDIR(found.st_mode):
+        info.name += "/"
+    elif stat.S_ISLNK(found.st_mode):
+        info.linkname = os.readlink(name, dir_fd=parent)
+    elif stat.S_ISCHR(found.st_mode) or stat.S_ISBLK(found.st_mode):
+        info.devmajor, info.devminor = os.major(found.st_rdev), os.minor(found.st_rdev)
+    elif found.st_nlink > 1:
+        first = links.setdefault((found.st_dev, found.st_ino), info.name)
+        if first != info.name:
+            info.type, info.linkname = tarfile.LNKTYPE, first
+            tar.add(info)
+            return
+    for key, value in sorted(read_xattrs(parent, name, found.st_mode).items()):
+        headers[f"SCHILY.xattr.{key}"] = value.decode("utf-8", "surrogateescape")
+    if not stat.S_ISREG(found.st_mode):
+        tar.add(info)
+        return
+    fd = os.open(name, _FLAGS, dir_fd=parent)
+    with open(fd, "rb", buffering=0) as content:
+        info.size = os.fstat(fd).st_size
+        tar.add(info, content)
+
+
+class _Tar:
+    """Headers and contents, counted and digested; tarfile's own writer would keep every member in memory."""
+
+    def __init__(self, out: BinaryIO) -> None:
+        self._out = out
+        self._digest = hashlib.sha256()
+
+    def add(self, info: tarfile.TarInfo, content: BinaryIO | None = None) -> None:
+        self._write(info.tobuf(tarfile.PAX_FORMAT, "utf-8", "surrogateescape"))
+        if content is None:
+            return
+        left = info.size
+        while left:
+            piece = content.read(min(left, _PIECE))
+            # A file that shrank keeps the size that was promised; nobody writes to it while we hold it.
+            piece = piece or bytes(min(left, _PIECE))
+            self._write(piece)
+            left -= len(piece)
+        self._write(bytes(-info.size % BLOCK))
+
+    def finish(self) -> str:
+        self._write(bytes(2 * BLOCK))
+        return f"sha256:{self._digest.hexdigest()}"
+
+    def _write(self, data: bytes) -> None:
+        self._digest.update(data)
+        self._out.write(data)
+
+
+class _Parents:
+    """Directories by path, each step without links; those of the path asked last stay open."""
+
+    def __init__(self, top: int) -> None:
+        self._top = top
+        self._held: list[tuple[str, int]] = []
+
+    def __enter__(self) -> _Parents:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._drop(0)
+
+    def open(self, path: str) -> int:
+        steps = path.split("/")[1:]
+        same = 0
+        while same < min(len(steps), len(self._held)) and self._held[same][0] == steps[same]:
+            same += 1
+        self._drop(same)
+        for step in steps[same:]:
+            above = self._held[-1][1] if self._held else self._top
+            self._held.append((step, os.open(step, _FLAGS | os.O_DIRECTORY, dir_fd=above)))
+        return self._held[-1][1] if self._held else self._top
+
+    def _drop(self, keep: int) -> None:
+        while len(self._held) > keep:
+            os.close(self._held.pop()[1])

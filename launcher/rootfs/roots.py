@@ -1,0 +1,109 @@
+"""The root file systems of all containers: which driver, what it made, and the way back to it after a
+restart.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from collections.abc import Iterator, Set
+from typing import BinaryIO, Final
+
+from launcher.errors import BadSpec, LauncherError, LaunchFailed
+from launcher.rootfs.btrfs import Btrfs
+from launcher.rootfs.changes import Change, read_changes
+from launcher.rootfs.driver import DriverUnavailable, OpenTrees, RootDriver
+from launcher.rootfs.layertar import write_layer
+from launcher.rootfs.overlay import Overlay
+from launcher.rootfs.source import RootSource
+from launcher.rootfs.vfs import Vfs
+from launcher.spec import ContainerSpec
+
+DRIVERS: Final = ("overlay", "btrfs", "vfs", "devmapper")
+RECORD: Final = "root.json"
+
+
+class Roots:
+    """One for each daemon; drivers hold no state but what is on disk and in the kernel."""
+
+    def __init__(self, state_dir: str, default: str = "overlay") -> None:
+        self._containers = f"{state_dir}/containers"
+        self._default = default
+        made: list[RootDriver] = [Overlay(state_dir), Btrfs(state_dir), Vfs(state_dir)]
+        self._drivers: Final = {driver.name: driver for driver in made}
+
+    def check(self, spec: ContainerSpec) -> str:
+        """The driver's name for this container; refuses what it or the host cannot do, before all else."""
+        name = spec.driver or self._default
+        driver = self._drivers[name]
+        if name != "overlay" and (why := driver.why_not()):
+            raise DriverUnavailable(name, why)
+        if spec.storage_bytes is not None and (why := driver.check_storage(spec.storage_bytes)):
+            raise BadSpec("storage_bytes", why)
+        return name
+
+    def plan(self, spec: ContainerSpec, layers: tuple[str, ...]) -> RootSource:
+        """What `prepare` will make, or has made."""
+        made = self._read(spec.name)
+        if made is not None:
+            return made
+        driver = self._drivers[spec.driver or self._default]
+        return driver.source(spec.name, layers, spec.storage_bytes)
+
+    def prepare(self, spec: ContainerSpec, layers: tuple[str, ...]) -> RootSource:
+        """Make the root of a container whose directory exists, or find it as it was left."""
+        source = self.plan(spec, layers)
+        if source.layers != (spec.rootfs,) or source.driver != "overlay":
+            self._write(spec.name, source)
+        try:
+            self._drivers[source.driver].prepare(source, spec.name, spec.storage_bytes)
+        except OSError as e:
+            where = f"{e.filename}: " if e.filename else ""
+            raise LaunchFailed(f"prepare its root with driver {source.driver}", f"{where}{e.strerror}") from e
+        return source
+
+    def _write(self, name: str, source: RootSource) -> None:
+        path = f"{self._containers}/{name}/{RECORD}"
+        fd = os.open(f"{path}.new", os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        with open(fd, "w") as file:
+            json.dump(source.to_wire(), file)
+        os.rename(f"{path}.new", path)
+
+    def _read(self, name: str) -> RootSource | None:
+        try:
+            with open(f"{self._containers}/{name}/{RECORD}") as file:
+                return RootSource.from_wire(json.load(file))
+        except (FileNotFoundError, NotADirectoryError, ValueError, KeyError, TypeError):
+            return None
+
+    @contextlib.contextmanager
+    def opened(self, spec: ContainerSpec) -> Iterator[OpenTrees]:
+        """The container's changes; the caller keeps it from changing them meanwhile."""
+        source = self.plan(spec, (spec.rootfs,))
+        with self._drivers[source.driver].trees(source, spec.name) as trees:
+            yield trees
+
+    def diff(self, spec: ContainerSpec) -> list[Change]:
+        """What the container has changed, by path."""
+        with self.opened(spec) as trees:
+            return read_changes(trees)
+
+    def commit(self, spec: ContainerSpec, out: BinaryIO) -> str:
+        """Write its changes as a layer; the diff id."""
+        with self.opened(spec) as trees:
+            return write_layer(trees, read_changes(trees), out)
+
+    def remove(self, name: str) -> None:
+        """What is not in the container's own directory; nothing there is fine."""
+        source = self._read(name)
+        if source is not None:
+            try:
+                self._drivers[source.driver].remove(name)
+            except OSError as e:
+                where = f"{e.filename}: " if e.filename else ""
+                raise LauncherError(f"the root of {name!r} could not be removed: {where}{e.strerror}") from e
+
+    def sweep(self, used: Set[str]) -> list[tuple[str, str]]:
+        """After a crash: whatever belongs to no container of `used` goes; (name, what it was) for each."""
+        return [found for driver in self._drivers.values() for found in driver.sweep(used)]
