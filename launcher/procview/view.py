@@ -15,11 +15,12 @@ import signal
 import socket
 import sys
 import threading
+import time
 from pathlib import Path
 from typing import Final
 
 from launcher import channel, defaults, syscalls
-from launcher.errors import BadSpec
+from launcher.errors import BadSpec, LaunchFailed
 from launcher.procview.places import directory_of
 from launcher.spec import ContainerSpec
 from launcher.watcher import Watcher
@@ -43,6 +44,7 @@ class ProcView:
     def __init__(self, run_dir: str, containers_dir: str, cgroup_parent: str, watcher: Watcher) -> None:
         self._directory = f"{run_dir}/procview"
         self._mount = f"{self._directory}/containers"
+        self._prefix = f"/{cgroup_parent.strip('/')}/"
         self._arguments = [cgroup_parent, containers_dir, self._mount]
         self._watcher = watcher
         self._lock = threading.Lock()
@@ -63,12 +65,21 @@ class ProcView:
             )
         return False
 
-    def directory(self, path: str) -> str:
-        """Where a container's files are served; `path` is its cgroup below our parent. Starts the server."""
+    def directory(self, cgroup_path: str) -> str:
+        """Where a container's files are served, once the server has been started."""
+        return f"{self._mount}/{directory_of(cgroup_path.removeprefix(self._prefix))}"
+
+    def start(self) -> None:
+        """Serve, unless we do already. LaunchFailed where the host does not let us."""
         with self._lock:
-            if self._fuse_fd < 0:
+            if self._fuse_fd >= 0:
+                return
+            try:
                 self._start()
-        return f"{self._mount}/{directory_of(path)}"
+            except OSError as e:
+                where = f"{e.filename}: " if e.filename else ""
+                why = f"{where}{e.strerror or e}; with --proc plain it is not needed"
+                raise LaunchFailed("serve its view of /proc", why) from e
 
     def adopt(self) -> None:
         """Go on with the server of an earlier daemon, or clear away what is left of it."""
@@ -179,6 +190,15 @@ class ProcView:
             if self._hold is not None:
                 self._hold.close()
             self._spawn()
+
+
+def own_uptime() -> dict[str, int]:
+    """Offsets for a time namespace in which the clock since boot, and so /proc/uptime, begins now.
+
+    The kernel then shifts the start times of processes as well: `ps` stays right, which it is not where
+    another file lies over /proc/uptime.
+    """
+    return {"boottime_sec": -int(time.clock_gettime(time.CLOCK_BOOTTIME))}
 
 
 def mount_fuse(target: str) -> int:
