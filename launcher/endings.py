@@ -35,6 +35,7 @@ def finish(site: Site, container: Container, pidfd: int | None, reason: str) -> 
         _write_exit(state_dir, record, recorded)
         reach("end.recorded")
     left = [_remove_cgroups(site, container), try_remove_tree(site.run_of(container.name))]
+    site.networks.detach(container.name)
     reach("end.cgroups")
     ended = exited(container, record)
     detail = {key: record.get(key) for key in ("exit_code", "signal", "oom_killed", "usage")}

@@ -29,6 +29,7 @@ from launcher.errors import (
 from launcher.failpoints import reach
 from launcher.intent import make_run_dir, record_intent
 from launcher.joins import Joins, open_joins
+from launcher.network import launching as networking
 from launcher.processes import held_process
 from launcher.site import Site
 from launcher.spawner import Spawner
@@ -87,6 +88,7 @@ def start(
         answers = spawner.request(request, [])
         reach("launch.requested")
         with answers:
+            networking.connect(site, spec, joins, undo)
             cgroup = _make_cgroup(site, spec, undo)
             written = apply_limits(spec, cgroup, record_limits)
             reach("launch.limits")
@@ -230,6 +232,7 @@ def describe(site: Site, spec: ContainerSpec) -> list[str]:
         *rules,
         *limits,
         "fork a supervisor",
+        *networking.describe(spec),
         *namespaces.describe(spec),
         *(operation.describe() for operation in plan.plan_inside(spec, site.facts(spec))),
         *plan.plan_program(spec).describe(),

@@ -25,6 +25,7 @@ from launcher.failpoints import reach
 from launcher.inside import JOIN_STEP
 from launcher.launch import RecordLimits
 from launcher.logfile import LogLine
+from launcher.network import ContainerNetworks, NetworkConfig
 from launcher.processes import held_process, is_alive
 from launcher.registry import Entry, Registry
 from launcher.rootfs.roots import Roots
@@ -52,6 +53,7 @@ class Launcher:
         spawner: Spawner,
         on_event: Callable[[LauncherEvent], None],
         record_limits: RecordLimits,
+        network: NetworkConfig | None = None,
         root_driver: str = "overlay",
     ) -> None:
         self._registry = Registry()
@@ -64,6 +66,9 @@ class Launcher:
             masks=Masks.read(),
             roots=Roots(os.path.realpath(state_dir), root_driver),
             find=self.get,
+            networks=ContainerNetworks(
+                network or NetworkConfig(), os.path.realpath(state_dir), records.read_boot_id()
+            ),
         )
         for directory in (f"{self._site.run_dir}/containers", self._site.containers_dir):
             os.makedirs(directory, 0o700, exist_ok=True)
@@ -88,6 +93,8 @@ class Launcher:
                 self._caretaker.watch(entry)
             elif found.container.state == "exited":
                 self._runs.consider(entry)
+        running = (entry.container for entry in self._registry.entries() if not entry.ended.is_set())
+        self._site.networks.adopt({container.name for container in running})
         for name, reason in adoption.undo_leaks(self._site):
             self._caretaker.emit("container.remove", name, reason, {})
 
@@ -285,6 +292,7 @@ class Launcher:
         """Containers keep running; the next daemon adopts them. An empty parent cgroup goes."""
         self._runs.close()
         self._caretaker.close()
+        self._site.networks.close()
         for entry in self._registry.entries():
             if entry.container.cgroup is not None:
                 entry.container.cgroup.close()

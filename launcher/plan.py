@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
-from launcher import masks, mounts, namespaces
+from launcher import etcfiles, masks, mounts, namespaces
 from launcher import operations as do
 from launcher.capabilities import plan_capabilities
 from launcher.rootfs.mounting import MountRoot
@@ -55,6 +55,7 @@ def plan_inside(spec: ContainerSpec, facts: LaunchFacts, media_fd: int = -1) -> 
         do.StopPropagation(),
         MountRoot(facts.root, facts.state_dir, media_fd),
         *(mounts.HidePath(path) for path in facts.hidden),
+        *etcfiles.plan_etc(spec, facts.state_dir),
         mounts.MountProc(),
         mounts.MountSys(),
         mounts.MountCgroups(facts.cgroup_binds),

@@ -26,7 +26,7 @@ LAST: Final = "last.json"
 LIFE: Final = "life.json"
 _RECORDS: Final = frozenset({SPEC, INIT, EXIT, LAST, LIFE})
 _ROOT_PARTS: Final = ("root.json", "tree", "upper.img")
-_PARTS: Final = frozenset(_ROOT_PARTS) | {f"{name}.new" for name in _ROOT_PARTS} | frozenset({"upper", "work", "root", "log", "log.1", *(f".{name}.new" for name in _RECORDS)})
+_PARTS: Final = frozenset(_ROOT_PARTS) | {f"{name}.new" for name in _ROOT_PARTS} | frozenset({"upper", "work", "root", "etc", "log", "log.1", *(f".{name}.new" for name in _RECORDS)})
 
 
 @contextlib.contextmanager

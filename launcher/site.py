@@ -14,6 +14,7 @@ from cgroupfs import Hierarchies
 from launcher import defaults
 from launcher.container import Container
 from launcher.errors import BadSpec, MissingRoot
+from launcher.network.network import ContainerNetworks
 from launcher.plan import LaunchFacts
 from launcher.rootfs.roots import Roots
 from launcher.spec import ContainerSpec
@@ -50,6 +51,7 @@ class Site:
     masks: Masks
     roots: Roots
     find: Callable[[str], Container]
+    networks: ContainerNetworks
 
     @property
     def containers_dir(self) -> str:

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from launcher import spec_parts as part
 from launcher import spec_values as of
+from launcher.capabilities import plan_capabilities
 from launcher.errors import BadSpec
 from launcher.spec_values import NAME, parse_name, parse_signal
 
@@ -18,17 +19,18 @@ CLASSES: Final = ("guaranteed", "burstable", "besteffort")
 DRIVERS: Final = ("", "overlay", "btrfs", "vfs", "devmapper")
 # One argument may have 128 KiB (MAX_ARG_STRLEN); all together must also fit one message to the supervisor.
 LARGEST_COMMAND_BYTES: Final = 1 << 20
+# What only a container on the daemon's bridge can have.
+_OF_A_BRIDGE: Final = ("publish", "ip", "net_egress_bits_per_sec", "net_ingress_bits_per_sec")
 # Empty where nobody said it: the image's own, filled in before the launch.
 _FROM_IMAGE: Final = ("user", "workdir", "stop_signal")
 # Fields whose meaning is still being built: anything but their default is refused.
 NOT_YET: Final = frozenset(
     {
-        *("image", "bridge"),  # an image in place of a root; a kind of network
+        "image",  # in place of a root
         *("entrypoint", "userns"),
         *("volumes", "tmpfs", "shm_bytes", "devices", "rlimits", "seccomp", "apparmor", "selinux", "mdwe"),
         *("proc", "tty", "stdin", "init", "health", "log_max_bytes", "log_max_files"),
-        *("oom_score_adj", "group", "dns", "dns_search", "extra_hosts", "publish", "ip"),
-        *("net_egress_bits_per_sec", "net_ingress_bits_per_sec"),
+        *("oom_score_adj", "group"),
     }
 )
 
@@ -144,6 +146,11 @@ def _refuse_unbuilt(spec: ContainerSpec) -> None:
 def _refuse_contradictions(spec: ContainerSpec) -> None:
     if spec.auto_remove and spec.restart != "no":
         raise BadSpec("restart", "a container that is removed at its end cannot be started again")
+    for field_name in _OF_A_BRIDGE:
+        if getattr(spec, field_name) and spec.network != "bridge":
+            raise BadSpec(field_name, f"needs a network of its own: --network bridge, not {spec.network}")
+    if spec.net_egress_bits_per_sec and "NET_ADMIN" in plan_capabilities(spec.cap_add, spec.cap_drop):
+        raise BadSpec("net_egress_bits_per_sec", "a container with NET_ADMIN could lift it: drop that")
 
 
 def _check_size(spec: ContainerSpec) -> None:
