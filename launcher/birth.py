@@ -6,65 +6,67 @@ opens when both are done.
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
+import select
 import socket
 from typing import Any, Final
 
-from launcher import channel, cloning, inside, records, syscalls
+from launcher import channel, cloning, handover, inside, records, stdio, terminal
 from launcher.failpoints import reach
+from launcher.handover import Handover
 from launcher.operations import Scene
 from launcher.plan import LaunchFacts, plan_inside, plan_program
 from launcher.rootfs import mounting
 from launcher.spec import ContainerSpec
-from launcher.supervisor import STREAMS, Supervisor, tell, wire_of
+from launcher.supervisor import tell, wire_of
 
 LONGEST_WORD: Final = 65536
 DIED: Final = {"kind": "failed", "step": "set up the container", "errno": 0, "why": "its first process died"}
 
 
-def supervise(message: channel.Message) -> None:
-    """A request from the spawner's socket becomes a running container; returns when that has ended."""
-    os.setsid()
-    syscalls.set_process_name(b"cgwarden-super")
-    syscalls.prctl(syscalls.PR_SET_CHILD_SUBREAPER, 1)
+def bring_up(message: channel.Message, heir: socket.socket) -> None:
+    """A request from the spawner's socket becomes a running container, with `heir`'s other end beside it."""
     daemon = socket.socket(fileno=message.fds[0])
     reach("supervisor.begun")
     facts = LaunchFacts.from_wire(message.body["facts"])
     try:
         if "spec" in message.body:
             spec = ContainerSpec.from_wire(message.body["spec"])
-            container = _launch(spec, facts, daemon)
+            identity = _launch(spec, facts, daemon, _first_audience(message), heir)
         else:
-            container = _take_over(facts, message.fds[1])
+            identity = _take_over(facts, message.fds[1], heir)
     except _LaunchRefused as refused:
+        heir.send(handover.FAILED)
         tell(daemon, {"error": refused.wire})
-        return
     except OSError as e:
+        heir.send(handover.FAILED)
         tell(daemon, {"error": wire_of(e, "prepare the supervisor")})
-        return
-    reach("supervisor.opened")
-    tell(daemon, {"started": container.identity})
-    reach("supervisor.told")
-    daemon.close()
-    # Whoever reads the daemon's standard error must see its end when the daemon ends.
-    os.dup2(0, 2)
-    container.watch()
+    else:
+        reach("supervisor.opened")
+        heir.send(handover.RUNS)
+        tell(daemon, {"started": identity})
+        reach("supervisor.told")
 
 
-def _take_over(facts: LaunchFacts, pidfd: int) -> Supervisor:
+def _take_over(facts: LaunchFacts, pidfd: int, heir: socket.socket) -> dict[str, Any]:
     """The supervisor was killed, the container lives: keep its output and record its end from outside."""
     state_fd = os.open(facts.state_dir, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     identity = records.read_record(facts.state_dir, records.INIT) or {}
+    spec = (identity.get("intent") or {}).get("spec") or {}
     identity |= _supervisor_identity() | {"orphan": True}
-    readers = []
-    for name in STREAMS:
-        # Without its pipes (the run directory was emptied) there is still the end to record.
-        with contextlib.suppress(FileNotFoundError):
-            readers.append(os.open(f"{facts.run_dir}/{name}", os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC))
     records.write_record(state_fd, records.INIT, identity)
-    return Supervisor(pidfd, identity, state_fd, readers, None)
+    given = Handover(identity["pid"], identity["start_ticks"], json.dumps(identity).encode())
+    given.fds = {"pidfd": pidfd, "state": state_fd, **stdio.reopen_pipes(facts.run_dir)}
+    given.log_max_bytes, given.log_max_files = spec.get("log_max_bytes"), spec.get("log_max_files")
+    given.give(heir)
+    return identity
+
+
+def _first_audience(message: channel.Message) -> dict[str, Any]:
+    """Who waits for its first output, and how large that one's terminal is."""
+    fds = {"audience": message.fds[1]} if message.body.get("audience") else {}
+    return {"fds": fds, "size": terminal.parse_size(message.body.get("terminal"))}
 
 
 class _LaunchRefused(Exception):
@@ -72,38 +74,44 @@ class _LaunchRefused(Exception):
         self.wire = wire
 
 
-def _launch(spec: ContainerSpec, facts: LaunchFacts, daemon: socket.socket) -> Supervisor:
+def _launch(
+    spec: ContainerSpec,
+    facts: LaunchFacts,
+    daemon: socket.socket,
+    audience: dict[str, Any],
+    heir: socket.socket,
+) -> dict[str, Any]:
     state_fd = os.open(facts.state_dir, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     run_fd = os.open(facts.run_dir, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    readers, writers = _open_pipes(run_fd)
-    reach("supervisor.pipes")
+    ours, container_ends = stdio.open_pipes(spec, run_fd)
     status, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     media_fd = mounting.open_media(facts.root)
     plan, program = plan_inside(spec, facts, media_fd), plan_program(spec)
     fds, unified_fd, joins = _await_places(daemon)
     pid, pidfd = cloning.clone_first(spec, joins, unified_fd)
     if pid == 0:
-        inside.start(plan, program, Scene(fds, joins), writers, theirs)
-    for fd in (*fds, *joins.values(), *writers, *([] if unified_fd is None else [unified_fd])):
+        inside.start(plan, program, Scene(fds, joins), container_ends, theirs)
+    for fd in (*fds, *joins.values(), *container_ends, *([] if unified_fd is None else [unified_fd])):
         os.close(fd)
     if media_fd >= 0:
         os.close(media_fd)
     theirs.close()
-    reach("supervisor.cloned")
     # All this goes on record while the first process sets itself up.
     identity = _identity(pid, facts)
     intent = {"spec": spec.to_wire(), "created_at": facts.created_at}
     listener = channel.bind_control(run_fd)
+    given = Handover(pid, identity["start_ticks"], json.dumps(identity).encode(), tty=spec.tty)
+    given.fds = {"pidfd": pidfd, "state": state_fd, "listener": listener.fileno(), **ours, **audience["fds"]}
+    given.log_max_bytes, given.log_max_files = spec.log_max_bytes, spec.log_max_files
     # The record repeats the intent: one sync makes both last.
     records.create_record(state_fd, records.INIT, identity | {"intent": intent})
-    reach("supervisor.recorded")
     try:
-        _open_gate(status, pid)
+        _open_gate(status, given, audience["size"], heir)
     except _LaunchRefused:
         # An intent without a record is what the next daemon undoes, should this one be gone.
         os.unlink(records.INIT, dir_fd=state_fd)
         raise
-    return Supervisor(pidfd, identity, state_fd, readers, listener)
+    return identity
 
 
 def _await_places(daemon: socket.socket) -> tuple[list[int], int | None, dict[str, int]]:
@@ -118,16 +126,6 @@ def _await_places(daemon: socket.socket) -> tuple[list[int], int | None, dict[st
     return message.fds, unified, joins
 
 
-def _open_pipes(run_fd: int) -> tuple[list[int], list[int]]:
-    """Named pipes, which the container holds for reading too: it gets no SIGPIPE should we be killed."""
-    readers, writers = [], []
-    for name in STREAMS:
-        os.mkfifo(name, 0o600, dir_fd=run_fd)
-        readers.append(os.open(name, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=run_fd))
-        writers.append(os.open(name, os.O_RDWR | os.O_CLOEXEC, dir_fd=run_fd))
-    return readers, writers
-
-
 def _identity(pid: int, facts: LaunchFacts) -> dict[str, Any]:
     return {
         "pid": pid,
@@ -139,20 +137,38 @@ def _identity(pid: int, facts: LaunchFacts) -> dict[str, Any]:
 
 
 def _supervisor_identity() -> dict[str, Any]:
-    return {"supervisor_pid": os.getpid(), "supervisor_start_ticks": records.read_start_ticks(os.getpid())}
+    """The one that stays is our parent."""
+    return {"supervisor_pid": os.getppid(), "supervisor_start_ticks": records.read_start_ticks(os.getppid())}
 
 
-def _open_gate(status: socket.socket, pid: int) -> None:
+def _open_gate(
+    status: socket.socket, given: Handover, size: tuple[int, int] | None, heir: socket.socket
+) -> None:
     """Wait until the first process is ready, let it go, and see execve succeed (a channel that ends).
 
     The daemon may be gone by now. The container is on record, so it runs, and the next daemon adopts it.
     """
-    word = status.recv(LONGEST_WORD)
+    word, fds, _flags, _address = socket.recv_fds(status, LONGEST_WORD, 2)
+    if word == b"terminals":
+        given.fds |= dict(zip(("terminals", "terminal"), fds, strict=False))
+        _prepare_terminal(given.fds.get("terminal"), size)
+        word = status.recv(LONGEST_WORD)
     if word == b"ready":
+        given.give(heir)
         status.send(b"go")
         word = status.recv(LONGEST_WORD)
         if not word:
             status.close()
             return
-    os.waitpid(pid, 0)
+    # Its parent reaps it; until it is dead its cgroups cannot go.
+    death = select.poll()
+    death.register(given.fds["pidfd"], select.POLLIN)
+    death.poll()
     raise _LaunchRefused(json.loads(word) if word else DIED)
+
+
+def _prepare_terminal(master: int | None, size: tuple[int, int] | None) -> None:
+    if master is not None:
+        os.set_blocking(master, False)
+        if size is not None:
+            terminal.set_size(master, *size)

@@ -1,4 +1,4 @@
-"""The spawner's main loop: one child is always forked ahead, and becomes the supervisor of the next request.
+"""The spawner's main loop: a pair is always forked ahead, the next container's starter and supervisor.
 
 Everything a supervisor or a container's first process needs is imported here, before any fork: nothing is
 imported afterwards (what would be found then could be the container's file, CVE-2019-14271), and the pages
@@ -18,11 +18,10 @@ import socket
 import sys
 from types import FrameType
 
-from launcher import birth, channel, syscalls
+from launcher import birth, channel, handover, supervisor, syscalls
 from launcher.failpoints import reach
 
 REQUESTS_FD = 3
-PR_SET_PDEATHSIG = 1
 OF_THE_C_LIBRARY = (32, 33)  # posix_spawn leaves them ignored, and a container's program would inherit that
 
 
@@ -50,7 +49,7 @@ def main() -> None:
 
 
 def _serve(requests: socket.socket) -> None:
-    """One child waits ahead of the request, so that nobody waits for the fork."""
+    """One pair waits ahead of the request, so that nobody waits for the forks."""
     while True:
         taken_read, taken_write = os.pipe2(os.O_CLOEXEC)
         if os.fork() == 0:
@@ -73,23 +72,44 @@ def _was_taken(taken_read: int) -> bool:
 
 
 def _become_supervisor(requests: socket.socket, taken_write: int) -> None:
-    """Never returns."""
-    status = 70
+    """Never returns. The starter is forked from the one that stays, and takes the request."""
     try:
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-        syscalls.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+        handover.end_with_parent(signal.SIGKILL)
+        os.setsid()
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        if os.fork() == 0:
+            ours.close()
+            _start_container(requests, taken_write, theirs)
+        theirs.close()
+        requests.close()
+        os.close(taken_write)
+        supervisor.stay(ours)
+    finally:
+        _leave()
+
+
+def _start_container(requests: socket.socket, taken_write: int, heir: socket.socket) -> None:
+    """Never returns; it ends with the supervisor, should that be killed."""
+    try:
+        handover.end_with_parent(signal.SIGKILL)
         message = channel.receive(requests)
-        syscalls.prctl(PR_SET_PDEATHSIG, 0)
+        if message is not None:
+            heir.send(handover.TAKEN)
         os.write(taken_write, b"q" if message is None else b"1")
         os.close(taken_write)
         requests.close()
         if message is not None:
-            birth.supervise(message)
-        status = 0
+            birth.bring_up(message, heir)
     finally:
-        if sys.exc_info()[0] is not None:
-            sys.excepthook(*sys.exc_info())
-        os._exit(status)
+        _leave()
+
+
+def _leave() -> None:
+    if sys.exc_info()[0] is not None:
+        sys.excepthook(*sys.exc_info())
+        os._exit(70)
+    os._exit(0)
 
 
 def _reap(_signal: int, _frame: FrameType | None) -> None:

@@ -4,13 +4,13 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import socket
 from typing import Final, NoReturn
 
-from launcher import cloning, syscalls
-from launcher.channel import Message
+from launcher import channel, cloning, syscalls, terminal
 from launcher.failpoints import reach
 from launcher.operations import Operation, Scene
 from launcher.seal import STATUS_FD, Failure, Program, failure_of, place_descriptors, report, run_program
@@ -19,9 +19,12 @@ JOIN_STEP: Final = "join the container"
 
 
 def start(
-    plan: list[Operation], program: Program, scene: Scene, output: list[int], status: socket.socket
+    plan: list[Operation], program: Program, scene: Scene, stdio: list[int], status: socket.socket
 ) -> NoReturn:
-    """The first process: set the scene, then become the program when the gate opens."""
+    """The first process: set the scene, then become the program when the gate opens.
+
+    `stdio` is input, output, error, or output and error alone: then there is nothing to read.
+    """
     try:
         os.setsid()
         os.umask(0o022)
@@ -32,8 +35,15 @@ def start(
             except OSError as e:
                 raise failure_of(e, operation.describe()) from None
         reach("first.scene")
-        null = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
-        place_descriptors([null, *output, status.detach()])
+        socket.send_fds(
+            status, [b"terminals"], [fd for fd in (scene.terminals_fd, scene.master_fd) if fd >= 0]
+        )
+        if scene.terminal_fd >= 0:
+            terminal.take_control(scene.terminal_fd)
+            stdio = [scene.terminal_fd] * 3
+        elif len(stdio) == 2:
+            stdio = [os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC), *stdio]
+        place_descriptors([*stdio, status.detach()])
         _run(program, gated=True)
     except Failure as failure:
         report(status if status.fileno() >= 0 else socket.socket(fileno=STATUS_FD), failure)
@@ -60,45 +70,41 @@ def _wait_for_gate(status: socket.socket) -> None:
 class Join:
     """A program on its way into a running container, seen from the supervisor."""
 
-    def __init__(self, status: socket.socket) -> None:
+    def __init__(self, status: socket.socket, client: socket.socket) -> None:
         self.status = status
+        self.client = client
         self.pid = 0
-        self.client: socket.socket | None = None
 
     @classmethod
-    def start(cls, pidfd: int, message: Message, not_for_child: list[int]) -> Join:
-        """The message's fds: stdin, stdout, stderr, cgroup entries, and if so told the unified directory."""
+    def start(cls, pidfd: int, client: socket.socket, terminals_fd: int | None) -> Join:
+        """The request waits at `client`: its reader is the child, so that we grow by none of it."""
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        program = Program.from_wire(message.body["program"])
-        unified = message.fds[-1] if message.body["join_unified"] else None
-        entries = message.fds[3 : -1 if unified is not None else None]
         if os.fork() == 0:
-            for fd in not_for_child:
-                os.close(fd)
-            ours.close()
-            _join(pidfd, program, message.fds[:3], entries, unified, theirs)
+            _join(pidfd, client, terminals_fd, theirs)
         theirs.close()
-        return cls(ours)
+        return cls(ours, client)
 
 
-def _join(
-    pidfd: int,
-    program: Program,
-    stdio: list[int],
-    entries: list[int],
-    unified: int | None,
-    status: socket.socket,
-) -> NoReturn:
+def _join(pidfd: int, client: socket.socket, terminals_fd: int | None, status: socket.socket) -> NoReturn:
     """Cgroups first (their files are the host's), then all namespaces at once, then a process born into the
     pid one.
 
-    We are non-dumpable, as the supervisor is: nobody inside can trace us or open our descriptors
-    (CVE-2016-9962).
+    The request's descriptors: stdin, stdout, stderr (none for a terminal), cgroup entries, and if so told the
+    unified directory. We are non-dumpable, as the supervisor is: nobody inside can trace us or open our
+    descriptors (CVE-2016-9962).
     """
     try:
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        syscalls.close_others({0, 1, 2, pidfd, client.fileno(), status.fileno(), terminals_fd or 0})
         os.umask(0o022)
+        message = channel.receive(client)
+        if message is None:
+            os._exit(70)
+        program = Program.from_wire(message.body["program"])
+        size = message.body.get("terminal")
+        unified = message.fds.pop() if message.body["join_unified"] else None
+        stdio, entries = ([], message.fds) if size is not None else (message.fds[:3], message.fds[3:])
         for fd in entries:
             os.write(fd, b"0")
             os.close(fd)
@@ -110,9 +116,23 @@ def _join(
             status.send(b"pid %d" % pid)
             os._exit(0)
         os.setsid()
+        if size is not None:
+            stdio = [_open_terminal(client, terminals_fd, size)] * 3
         place_descriptors([*stdio, status.detach()])
         _run(program, gated=False)
     except OSError as e:
         report(status, failure_of(e, JOIN_STEP))
     finally:
         os._exit(70)
+
+
+def _open_terminal(client: socket.socket, terminals_fd: int | None, size: dict[str, int]) -> int:
+    """A terminal of the container's devpts; whoever asked holds its other side."""
+    if terminals_fd is None:
+        raise OSError(errno.ENODEV, "the container has no terminals of its own")
+    master, slave = terminal.open_pair(terminals_fd)
+    if (wanted := terminal.parse_size(size)) is not None:
+        terminal.set_size(master, *wanted)
+    channel.send(client, {"terminal": True}, [master])
+    terminal.take_control(slave)
+    return slave

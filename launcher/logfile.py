@@ -1,11 +1,13 @@
 """A container's output on disk: `time stream F|P text` lines (the CRI form), rotated by size.
 
+`log` is written to, `log.1` is the one before it, `log.2` the one before that.
 `F` ends a line of the program's output, `P` is a piece of one: what the program printed can be rebuilt byte
 by byte.
 """
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import re
@@ -14,8 +16,8 @@ from typing import Final, NamedTuple
 from launcher.records import rfc3339
 
 LOG: Final = "log"
-OLD_LOG: Final = "log.1"
-ROTATE_BYTES: Final = 10 << 20
+MAX_BYTES: Final = 10 << 20
+MAX_FILES: Final = 2
 PATIENCE: Final = 8
 """How many times its size a file may grow to while a reader still is at the one before."""
 LONGEST_PIECE: Final = 16 << 10
@@ -31,13 +33,20 @@ class LogLine(NamedTuple):
     data: bytes
 
 
+def log_name(age: int) -> str:
+    """The file's name; 0 is the newest."""
+    return f"{LOG}.{age}" if age else LOG
+
+
 class LogWriter:
     """The supervisor's side. A full disk loses output and counts it; it never blocks the container."""
 
-    def __init__(self, dir_fd: int, rotate_bytes: int = ROTATE_BYTES) -> None:
+    def __init__(self, dir_fd: int, max_bytes: int | None = None, max_files: int | None = None) -> None:
         self._dir_fd = dir_fd
-        self._rotate_bytes = rotate_bytes
+        self._max_bytes = max_bytes or MAX_BYTES
+        self._max_files = max_files or MAX_FILES
         self._pending = {"stdout": b"", "stderr": b""}
+        self._fd = -1
         self.lost_bytes = 0
         self._open()
 
@@ -81,21 +90,27 @@ class LogWriter:
         try:
             if self._is_full(len(text)):
                 self._rotate()
-            os.write(self._fd, text)
-            self._size += len(text)
+            written = os.write(self._fd, text)
+            if written < len(text):
+                # The disk is full: half a line would spoil the next one.
+                os.ftruncate(self._fd, self._size)
+                self.lost_bytes += len(text)
+            else:
+                self._size += written
         except OSError:
             self.lost_bytes += len(text)
 
     def _is_full(self, more_bytes: int) -> bool:
         size = self._size + more_bytes
-        if not self._size or size <= self._rotate_bytes:
+        if not self._size or size <= self._max_bytes:
             return False
-        return size > PATIENCE * self._rotate_bytes or not self._is_old_read()
+        return size > PATIENCE * self._max_bytes or not self._is_eldest_read()
 
-    def _is_old_read(self) -> bool:
+    def _is_eldest_read(self) -> bool:
         """Readers lock what they have not read to its end; a rotation would take it from them."""
+        eldest = log_name(self._max_files - 1)
         try:
-            fd = os.open(OLD_LOG, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW, dir_fd=self._dir_fd)
+            fd = os.open(eldest, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW, dir_fd=self._dir_fd)
         except FileNotFoundError:
             return False
         try:
@@ -107,9 +122,16 @@ class LogWriter:
         return False
 
     def _rotate(self) -> None:
-        os.close(self._fd)
-        os.rename(LOG, OLD_LOG, src_dir_fd=self._dir_fd, dst_dir_fd=self._dir_fd)
+        """Each file becomes one older, and the eldest goes."""
+        if self._max_files == 1:
+            os.unlink(LOG, dir_fd=self._dir_fd)
+        for age in range(self._max_files - 2, -1, -1):
+            with contextlib.suppress(FileNotFoundError):
+                newer, older = log_name(age), log_name(age + 1)
+                os.rename(newer, older, src_dir_fd=self._dir_fd, dst_dir_fd=self._dir_fd)
+        before = self._fd
         self._open()
+        os.close(before)
 
 
 def parse_log_line(line: bytes) -> LogLine | None:

@@ -14,10 +14,11 @@ from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from launcher.logfile import LOG, OLD_LOG, LogLine, parse_log_line
+from launcher.logfile import LOG, LogLine, log_name, parse_log_line
 
 CHUNK_BYTES: Final = 256 << 10
 LOOK_EVERY_SEC: Final = 0.1
+MOST_FILES: Final = 128
 
 
 @dataclass(slots=True)
@@ -57,15 +58,27 @@ class LogReader:
         with self._lock:
             if self._closed or (self._files and self._files[-1].inode == self._inode_of(LOG)):
                 return
-            # In this order a rotation in between shows one file twice, and never hides one.
-            newest, older = self._open(LOG), self._open(OLD_LOG)
-            for file in (older, newest):
-                if file is None:
-                    continue
-                if any(known.inode == file.inode for known in self._files):
-                    os.close(file.fd)
-                else:
-                    self._files.append(file)
+            self._files.extend(reversed(self._open_new()))
+
+    def _open_new(self) -> list[_File]:
+        """Newest first, down to the first that is known: in this order a rotation in between shows one file
+        twice, and never hides one.
+        """
+        found: list[_File] = []
+        for age in range(MOST_FILES):
+            file = self._open(log_name(age))
+            if file is None and age:
+                break
+            if file is None:
+                continue
+            if any(known.inode == file.inode for known in self._files):
+                os.close(file.fd)
+                break
+            if any(known.inode == file.inode for known in found):
+                os.close(file.fd)
+            else:
+                found.append(file)
+        return found
 
     def read(
         self, tail: int | None, since: str | None, wait_for_end: Callable[[float], bool] | None

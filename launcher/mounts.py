@@ -186,14 +186,15 @@ class MountDev:
             b"gid": b"5",
         }
         shm: dict[bytes, bytes | None] = {b"mode": b"1777", b"size": b"%d" % SHM_BYTES}
-        self._mount(dev, b"pts", b"devpts", terminals, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC)
-        self._mount(dev, b"shm", b"tmpfs", shm, LOCKED_DOWN)
-        self._mount(dev, b"mqueue", b"mqueue", {}, LOCKED_DOWN)
+        locked = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC
+        scene.terminals_fd = self._mount(dev, b"pts", b"devpts", terminals, locked)
+        os.close(self._mount(dev, b"shm", b"tmpfs", shm, LOCKED_DOWN))
+        os.close(self._mount(dev, b"mqueue", b"mqueue", {}, LOCKED_DOWN))
         os.umask(old_mask)
 
     def _mount(
         self, dev: int, name: bytes, fstype: bytes, options: dict[bytes, bytes | None], attrs: int
-    ) -> None:
+    ) -> int:
         tree = syscalls.mount_fs(fstype, options, attrs)
         mount_at(tree, dev, name)
-        os.close(tree)
+        return tree

@@ -25,12 +25,17 @@ class Scene:
     mounted there.
     """
 
-    __slots__ = ("dev_fd", "entry_fds", "joins", "proc_fd", "root_fd", "sys_fd")
+    __slots__ = (
+        *("dev_fd", "entry_fds", "joins", "master_fd", "proc_fd", "root_fd", "sys_fd"),
+        *("terminal_fd", "terminals_fd"),
+    )
 
     def __init__(self, entry_fds: list[int], joins: dict[str, int]) -> None:
         self.entry_fds = entry_fds
         self.joins = joins
         self.root_fd = self.dev_fd = self.proc_fd = self.sys_fd = -1
+        # The root of devpts, and both sides of the container's own terminal, if it has one.
+        self.terminals_fd = self.master_fd = self.terminal_fd = -1
 
 
 class Operation(Protocol):

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
-from launcher import etcfiles, masks, mounts, namespaces
+from launcher import etcfiles, masks, mounts, namespaces, terminal
 from launcher import operations as do
 from launcher.capabilities import plan_capabilities
 from launcher.rootfs.mounting import MountRoot
@@ -60,6 +60,7 @@ def plan_inside(spec: ContainerSpec, facts: LaunchFacts, media_fd: int = -1) -> 
         mounts.MountSys(),
         mounts.MountCgroups(facts.cgroup_binds),
         mounts.MountDev(),
+        *([terminal.OpenTerminal()] if spec.tty else []),
         masks.MaskPaths(facts.masked_files, facts.masked_directories),
         masks.ReadOnlyPaths(facts.read_only_paths),
     ]

@@ -14,6 +14,7 @@ import contextlib
 import errno
 import json
 import os
+import re
 import time
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
@@ -26,7 +27,12 @@ LAST: Final = "last.json"
 LIFE: Final = "life.json"
 _RECORDS: Final = frozenset({SPEC, INIT, EXIT, LAST, LIFE})
 _ROOT_PARTS: Final = ("root.json", "tree", "upper.img")
-_PARTS: Final = frozenset(_ROOT_PARTS) | {f"{name}.new" for name in _ROOT_PARTS} | frozenset({"upper", "work", "root", "etc", "log", "log.1", *(f".{name}.new" for name in _RECORDS)})
+_PARTS: Final = (
+    frozenset(_ROOT_PARTS)
+    | {f"{name}.new" for name in _ROOT_PARTS}
+    | frozenset({"upper", "work", "root", "etc", *(f".{name}.new" for name in _RECORDS)})
+)
+_LOGS: Final = re.compile(r"log(\.[1-9][0-9]?)?")
 
 
 @contextlib.contextmanager
@@ -72,7 +78,8 @@ def _write(dir_fd: int, name: str, flag: int, value: dict[str, Any], durable: bo
 
 def may_hold(names: Sequence[str]) -> bool:
     """Is a directory with these files a container's? One half made, or half removed, may lack all records."""
-    return not _RECORDS.isdisjoint(names) or _PARTS.issuperset(names)
+    others = {name for name in names if not _LOGS.fullmatch(name)}
+    return not _RECORDS.isdisjoint(names) or _PARTS.issuperset(others)
 
 
 def read_record(directory: str, name: str) -> dict[str, Any] | None:

@@ -19,7 +19,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, NoReturn, TypeVar
 
-from launcher import capabilities, defaults, syscalls
+from launcher import capabilities, defaults, syscalls, terminal
 from launcher.identity import Identity, read_identity
 
 STATUS_FD: Final = 3
@@ -122,10 +122,9 @@ def take_identity(identity: Identity, held: frozenset[str]) -> None:
         if not mask >> number & 1:
             _drop_from_bounding(number)
     syscalls.prctl(syscalls.PR_CAP_AMBIENT, syscalls.PR_CAP_AMBIENT_CLEAR_ALL)
-    for fd in (1, 2):
+    for fd in (0, 1, 2):
         # /dev/stdout is opened anew through /proc/self/fd: the user must own the pipe behind it.
-        if stat.S_ISFIFO(os.fstat(fd).st_mode):
-            os.fchown(fd, identity.uid, identity.gid)
+        terminal.give_to(fd, identity.uid, identity.gid)
     os.setgroups(identity.groups)
     os.setresgid(identity.gid, identity.gid, identity.gid)
     os.setresuid(identity.uid, identity.uid, identity.uid)

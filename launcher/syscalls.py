@@ -319,6 +319,16 @@ def close_range(first: int, last: int = 0xFFFFFFFF, flags: int = 0) -> None:
     _syscall(NR_CLOSE_RANGE, ctypes.c_uint(first), ctypes.c_uint(last), ctypes.c_uint(flags))
 
 
+def close_others(kept: set[int]) -> None:
+    """Every descriptor but these."""
+    first = 0
+    for fd in sorted(kept):
+        if fd > first:
+            close_range(first, fd - 1)
+        first = fd + 1
+    close_range(first)
+
+
 def pidfd_exit_status(pidfd: int) -> int | None:
     """The wait status of a process that ended, although somebody else reaped it; None where the kernel
     cannot tell.

@@ -61,7 +61,7 @@ def test_a_line_without_an_end_goes_out_in_pieces(tmp_path: Path, dir_fd: int) -
 
 
 def test_a_full_log_makes_room_and_keeps_the_newest(tmp_path: Path, dir_fd: int) -> None:
-    log = LogWriter(dir_fd, rotate_bytes=1000)
+    log = LogWriter(dir_fd, max_bytes=1000)
 
     for number in range(100):
         log.write("stdout", b"line %d\n" % number)
@@ -87,7 +87,7 @@ def follow(directory: Path, steps: Iterable[Callable[[], object]]) -> list[bytes
 
 
 def test_a_follower_misses_nothing_over_rotations(tmp_path: Path, dir_fd: int) -> None:
-    log = LogWriter(dir_fd, rotate_bytes=500)
+    log = LogWriter(dir_fd, max_bytes=500)
     log.write("stdout", b"0\n")
 
     # Each step is written to a file of its own.
@@ -98,7 +98,7 @@ def test_a_follower_misses_nothing_over_rotations(tmp_path: Path, dir_fd: int) -
 
 
 def test_a_reader_that_lags_behind_puts_rotations_off(tmp_path: Path, dir_fd: int) -> None:
-    log = LogWriter(dir_fd, rotate_bytes=500)
+    log = LogWriter(dir_fd, max_bytes=500)
     log.write("stdout", b"first\n")
     lines = LogReader(str(tmp_path)).read(None, None, lambda _seconds: True)
     begun = next(lines)
@@ -113,7 +113,7 @@ def test_a_reader_that_lags_behind_puts_rotations_off(tmp_path: Path, dir_fd: in
 
 
 def test_a_reader_that_is_stuck_does_not_fill_the_disk(tmp_path: Path, dir_fd: int) -> None:
-    log = LogWriter(dir_fd, rotate_bytes=500)
+    log = LogWriter(dir_fd, max_bytes=500)
     log.write("stdout", b"first\n")
     stuck = LogReader(str(tmp_path))
 
@@ -127,7 +127,7 @@ def test_a_reader_that_is_stuck_does_not_fill_the_disk(tmp_path: Path, dir_fd: i
 
 
 def test_a_log_is_read_to_its_end_although_its_files_were_removed(tmp_path: Path, dir_fd: int) -> None:
-    log = LogWriter(dir_fd, rotate_bytes=500)
+    log = LogWriter(dir_fd, max_bytes=500)
     log.write("stdout", b"first\n")
     reader = LogReader(str(tmp_path))
     log.write("stdout", b"second\n" * 20)
