@@ -22,12 +22,15 @@ from launcher.errors import (
     SupervisorLost,
 )
 from launcher.failpoints import reach
+from launcher.images import Image, ImageStore
 from launcher.inside import JOIN_STEP
 from launcher.launch import RecordLimits
+from launcher.layering import Layering
 from launcher.logfile import LogLine
 from launcher.network import ContainerNetworks, NetworkConfig
 from launcher.processes import held_process, is_alive
 from launcher.registry import Entry, Registry
+from launcher.rootfs.changes import Change
 from launcher.rootfs.roots import Roots
 from launcher.runs import Runs
 from launcher.sessions import ExecSession
@@ -75,6 +78,7 @@ class Launcher:
         self._spawner = spawner
         self._caretaker = Caretaker(self._site, self._registry, spawner, on_event)
         self._runs = Runs(self._site, spawner, self._registry, self._caretaker, record_limits)
+        self._layering = Layering(self._site, self._registry, ImageStore(self._site.state_dir))
 
     def adopt(self) -> None:
         """Take over, finish or roll back what earlier daemons left; what is not ours is not touched.
@@ -271,6 +275,14 @@ class Launcher:
         finally:
             for fd in fds:
                 os.close(fd)
+
+    def diff(self, name: str) -> list[Change]:
+        """What the container has changed in its root, by path."""
+        return self._layering.diff(name)
+
+    def commit(self, name: str, ref: str) -> Image:
+        """Keep what it has changed as one more layer of an image, named `ref`."""
+        return self._layering.commit(name, ref)
 
     def read_log(
         self,

@@ -15,6 +15,7 @@ from launcher.rootfs.btrfs import Btrfs
 from launcher.rootfs.changes import Change, read_changes
 from launcher.rootfs.driver import DriverUnavailable, OpenTrees, RootDriver
 from launcher.rootfs.layertar import write_layer
+from launcher.rootfs.merged import opened_empty, opened_merged
 from launcher.rootfs.overlay import Overlay
 from launcher.rootfs.source import RootSource
 from launcher.rootfs.vfs import Vfs
@@ -89,10 +90,28 @@ class Roots:
         with self.opened(spec) as trees:
             return read_changes(trees)
 
-    def commit(self, spec: ContainerSpec, out: BinaryIO) -> str:
-        """Write its changes as a layer; the diff id."""
+    def commit(self, spec: ContainerSpec, out: BinaryIO, *, whole: bool) -> str:
+        """Write its changes as a layer, or with `whole` all that it sees; the diff id."""
         with self.opened(spec) as trees:
-            return write_layer(trees, read_changes(trees), out)
+            if not whole:
+                return write_layer(trees, read_changes(trees), out)
+            with self._seen_whole(spec, trees) as seen:
+                return write_layer(seen, read_changes(seen), out)
+
+    @contextlib.contextmanager
+    def _seen_whole(self, spec: ContainerSpec, trees: OpenTrees) -> Iterator[OpenTrees]:
+        with contextlib.ExitStack() as held:
+            tree = trees.tree
+            if trees.is_upper:
+                place = f"{self._containers}/{spec.name}/root"
+                layers = self.plan(spec, (spec.rootfs,)).layers
+                tree = held.enter_context(opened_merged(layers, place, above=trees.tree))
+            yield OpenTrees(held.enter_context(opened_empty()), tree, False)
+
+    def layer_ids(self, spec: ContainerSpec) -> list[str]:
+        """The diff ids of the image's layers that this container stands on, bottom to top."""
+        layers = self.plan(spec, ()).layers
+        return [f"sha256:{os.path.basename(os.path.dirname(layer))}" for layer in layers]
 
     def remove(self, name: str) -> None:
         """What is not in the container's own directory; nothing there is fine."""
