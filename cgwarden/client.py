@@ -16,6 +16,10 @@ DEFAULT_TIMEOUT_SEC = 60.0
 _RECEIVE_BYTES = 65536
 
 
+class BadAddress(Exception):
+    """CGWARDEN_HOST is no address; the text says what one looks like."""
+
+
 class NoDaemon(Exception):
     """Nothing that speaks HTTP listens at the address; the text says where we looked."""
 
@@ -137,7 +141,7 @@ class Daemon:
         self.host = host or os.environ.get("CGWARDEN_HOST") or DEFAULT_HOST
         scheme, _, self.socket_path = self.host.partition("://")
         if scheme != "unix" or not self.socket_path.startswith("/"):
-            raise NoDaemon(f"CGWARDEN_HOST is {self.host!r}: it must look like {DEFAULT_HOST}")
+            raise BadAddress(f"CGWARDEN_HOST is {self.host!r}: it must look like {DEFAULT_HOST}")
 
     def send(
         self,

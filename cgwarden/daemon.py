@@ -16,6 +16,7 @@ from collections.abc import Sequence
 import cgroupfs
 from cgwarden.config import Config, ConfigError, read_config
 from cgwarden.exits import EXIT_CONFIG, EXIT_CONFLICT, EXIT_DENIED, EXIT_FAILED
+from cgwarden.parent_lock import ParentLock, ParentTaken
 
 
 class StartRefused(Exception):
@@ -33,6 +34,7 @@ def main(argv: Sequence[str]) -> int:
         hierarchies = _require_host()
         locks = [take_lock(directory, mode) for directory, mode in directories(config)]
         config, hierarchies = settle(config, hierarchies)
+        parent = take_parent(config.cgroup_parent)
     except StartRefused as refused:
         sys.stderr.write(f"cgwarden serve: {refused}\n")
         return refused.status
@@ -45,6 +47,7 @@ def main(argv: Sequence[str]) -> int:
         )
         return EXIT_DENIED
     finally:
+        parent.release()
         for lock in locks:
             os.close(lock)
 
@@ -118,6 +121,20 @@ def raise_file_limit() -> None:
 def directories(config: Config) -> tuple[tuple[str, int], ...]:
     """The directories one daemon owns alone, and their modes; the socket's group may enter the first."""
     return (config.run_dir, 0o750), (config.state_dir, 0o700)
+
+
+def take_parent(parent: str) -> ParentLock:
+    """The cgroup parent for this daemon alone. Raises StartRefused: it is another's (4), or no lock (1)."""
+    try:
+        return ParentLock(parent)
+    except ParentTaken as error:
+        raise StartRefused(
+            EXIT_CONFLICT,
+            f"the cgroup parent {parent} belongs to a running daemon (pid {error}): stop that one, or give "
+            "this one its own --cgroup-parent",
+        ) from error
+    except OSError as error:
+        raise StartRefused(EXIT_FAILED, f"{error.filename}: cannot be locked: {error.strerror}") from error
 
 
 def take_lock(directory: str, mode: int) -> int:

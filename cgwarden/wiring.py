@@ -116,6 +116,7 @@ class Parts:
         )
         self.launcher.adopt()
         self.enforcer.recover()
+        self.launcher.resume()
         self.reload_policies()
         self.pulse.start()
 

@@ -23,6 +23,7 @@ from web import (
     logs,
     metrics,
     processes,
+    starting,
     stream,
     usage,
 )
@@ -39,6 +40,7 @@ from web.threads import Threads
 
 _API = (
     containers,
+    starting,
     limits,
     freezer,
     usage,

@@ -17,7 +17,7 @@ from web.flows import flowing
 from web.loglines import line_as_json
 from web.names import Name
 from web.parts import AttachedPart, Services
-from web.problems import Busy, Timeout
+from web.problems import Busy, Invalid, Timeout, at
 from web.scopes import ADMIN, OPERATE, READ
 from web.threads import Threads
 from web.views import container_rows, inspect_view, state_view
@@ -48,9 +48,14 @@ def _list(services: Services) -> bytes:
     openapi_extra=takes("NewContainer"),
 )
 async def create_container(
-    request: Request, dry_run: Annotated[bool, Query()] = False, attach: Annotated[bool, Query()] = False
+    request: Request,
+    dry_run: Annotated[bool, Query()] = False,
+    attach: Annotated[bool, Query()] = False,
+    start: Annotated[bool, Query()] = True,
 ) -> Response:
     """Create and start a container; answered once its program has been started. A dry run tells the plan.
+
+    With `start=false` it is put on record alone, to be started later.
 
     With `attach` the answer goes on until the container has ended, as JSON lines: `{"container": ...}`, what
     it writes as in /logs, and last `{"exit_code": ...}`. A client that hangs up leaves the container running.
@@ -60,6 +65,10 @@ async def create_container(
     if dry_run:
         return reply({"plan": await threads.change(services.launcher.describe, spec)})
     location = {"Location": f"/api/v1/containers/{spec.name}"}
+    if not start:
+        if attach:
+            raise Invalid("attach needs a start", [at("?attach", "only together with a start")])
+        return reply(await threads.change(_create, services, spec), 201, location)
     if not attach:
         return reply(await threads.change(_run, services, spec), 201, location)
     threads.require_room()
@@ -75,6 +84,10 @@ async def create_container(
         last=lambda: encode({"exit_code": run.exit_code}) + b"\n",
         stop=gone.set,
     )
+
+
+def _create(services: Services, spec: ContainerSpec) -> dict[str, Any]:
+    return inspect_view(services, services.launcher.create(spec))
 
 
 def _run_attached(services: Services, spec: ContainerSpec) -> tuple[dict[str, Any], AttachedPart]:

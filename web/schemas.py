@@ -70,6 +70,10 @@ _CONTAINER: Final[dict[str, Schema]] = {
     "hostname": TEXT,
     "supervised": FLAG,
     "oom_killed": FLAG,
+    "signal": maybe(WHOLE),
+    "restart": TEXT,
+    "restart_count": WHOLE,
+    "starts_at": maybe(TIME),
 }
 
 _WRITE: Final[dict[str, Schema]] = {

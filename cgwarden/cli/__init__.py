@@ -7,6 +7,9 @@ import sys
 MODULES = {
     "serve": "serve",
     "run": "run",
+    "create": "create",
+    "start": "create",
+    "restart": "create",
     "ps": "ps",
     "inspect": "inspect",
     "procs": "inspect",

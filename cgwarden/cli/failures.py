@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from cgwarden.cli.options import UsageError
-from cgwarden.client import NoDaemon, Problem
+from cgwarden.client import BadAddress, NoDaemon, Problem
 
 DONE, FAILED, USAGE, UNKNOWN, CONFLICT, DENIED, NO_DAEMON = 0, 1, 2, 3, 4, 5, 6
 TIMED_OUT, REFUSED_RUN, CANNOT_INVOKE, NOT_FOUND = 124, 125, 126, 127
@@ -33,7 +33,7 @@ def exit_code(error: BaseException) -> int:
         if error.exit_code is not None:
             return error.exit_code
         return BY_SLUG.get(error.slug, BY_STATUS.get(error.status, FAILED))
-    if isinstance(error, UsageError):
+    if isinstance(error, UsageError | BadAddress):
         return USAGE
     if isinstance(error, NoDaemon):
         return NO_DAEMON

@@ -7,7 +7,7 @@ import sys
 
 from cgwarden.cli import failures
 from cgwarden.cli.options import UsageError
-from cgwarden.client import DEFAULT_HOST, NoDaemon, Problem
+from cgwarden.client import DEFAULT_HOST, BadAddress, NoDaemon, Problem
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ def invoke(verb: Verb, argv: list[str]) -> int:
         code = verb.action(args)
         sys.stdout.flush()
         return code
-    except (UsageError, NoDaemon, Problem, TimeoutError, PermissionError) as error:
+    except (UsageError, BadAddress, NoDaemon, Problem, TimeoutError, PermissionError) as error:
         return fail(error)
     except BrokenPipeError:
         # The reader (head, less) went away: say nothing, and keep the interpreter from flushing once more.

@@ -50,6 +50,7 @@ def _row(container: dict[str, Any]) -> tuple[str, ...]:
     if state == "exited":
         state = f"exited ({container['exit_code'] if container['exit_code'] is not None else 'lost'})"
         state = "oom-killed" if container.get("oom_killed") else state
+        state = f"restarting, {state}" if container.get("starts_at") else state
     return (
         container["name"],
         state,

@@ -10,7 +10,7 @@ from cgwarden.cli.spec_options import HIDDEN_OPTIONS, SPEC_OPTIONS
 from cgwarden.cli.terminal import print_json
 from cgwarden.client import Daemon, Problem
 
-_START_TIMEOUT_SEC = 120.0
+START_TIMEOUT_SEC = 120.0
 
 
 def _run(args: Args) -> int:
@@ -18,14 +18,14 @@ def _run(args: Args) -> int:
     daemon = Daemon()
     try:
         if args.on("dry_run"):
-            return _print_plan(daemon, spec, args)
+            return print_plan(daemon, spec, args)
         if not args.on("detach"):
             from cgwarden.cli.attached import run_attached
 
             return run_attached(daemon, spec, as_json=args.on("json"))
-        started = daemon.call("POST", "/api/v1/containers", spec, timeout_sec=_START_TIMEOUT_SEC)
+        started = daemon.call("POST", "/api/v1/containers", spec, timeout_sec=START_TIMEOUT_SEC)
     except Problem as problem:
-        return _refused(problem)
+        return refused(problem)
     if args.on("json"):
         print_json(started)
     else:
@@ -33,14 +33,15 @@ def _run(args: Args) -> int:
     return failures.DONE
 
 
-def _refused(problem: Problem) -> int:
+def refused(problem: Problem) -> int:
     """The daemon's no: 125 where docker's run would say so too, else the code every verb has for it."""
     code = fail(problem)
     ours = code == failures.FAILED or problem.slug in ("missing-root", "launch-failed")
     return failures.REFUSED_RUN if ours else code
 
 
-def _print_plan(daemon: Daemon, spec: dict[str, object], args: Args) -> int:
+def print_plan(daemon: Daemon, spec: dict[str, object], args: Args) -> int:
+    """What the daemon would do, step by step."""
     answer = daemon.call("POST", "/api/v1/containers", spec, query={"dry_run": True})
     if args.on("json"):
         print_json(answer)

@@ -89,7 +89,7 @@ def test_an_address_that_is_none_is_named(host: str, cli: Cli, monkeypatch: pyte
 
     said = cli("ps")
 
-    assert said.code == 6
+    assert said.code == 2
     assert host in said.err
 
 

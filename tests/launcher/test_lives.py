@@ -1,4 +1,4 @@
-"""Created, started, ended, started again: the lives of a container, and what its restart policy makes of ends."""
+"""Created, started, ended, started again: the lives of a container, and what restart policies make of ends."""
 
 import json
 import os
