@@ -129,9 +129,9 @@ class Catalog:
             if _id_part(text) is None:
                 raise
             return None
-        if not wanted.digest:
-            found = self._named.get(wanted.tagged)
-            return found.id if found else None
+        exact = self._named.get(f"{wanted.name}@{wanted.digest}" if wanted.digest else wanted.tagged)
+        if exact is not None or not wanted.digest:
+            return exact.id if exact else None
         same = (
             what.id
             for name, what in self._named.items()

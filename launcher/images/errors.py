@@ -46,6 +46,11 @@ class OverLimit(BadImage):
     """An archive that is larger, in some measure, than what is unpacked here."""
 
 
+class TooManyEntries(OverLimit):
+    def __init__(self, most: int) -> None:
+        super().__init__(f"there are more than {most} entries in it, the limit")
+
+
 class MissingFile(LauncherError):
     def __init__(self, path: str, why: str) -> None:
         super().__init__(f"{path}: {why}")

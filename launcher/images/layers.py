@@ -65,7 +65,7 @@ class Layers:
         with self._lock:
             turn = self._unpacking.setdefault(diff_id, threading.Lock())
         with turn:
-            if self._pin_existing(diff_id):
+            if self.pin_existing(diff_id):
                 return diff_id
             return self._unpack(blob, diff_id, digest)
 
@@ -108,7 +108,8 @@ class Layers:
         if found != recorded["tree"]:
             raise DigestMismatch(f"the unpacked layer {diff_id}", recorded["tree"], found)
 
-    def _pin_existing(self, diff_id: str) -> bool:
+    def pin_existing(self, diff_id: str) -> bool:
+        """Pin a layer if it is here."""
         with self._lock:
             if not self.has(diff_id):
                 return False

@@ -88,7 +88,7 @@ class ImageStore:
 
     def tag(self, ref: str, layers: Sequence[str], config: ImageConfig) -> Image:
         """Make an image of layers that are here, the lowest first, and give it a name."""
-        reference = _taggable(ref)
+        reference = parse_new_name(ref)
         if missing := [layer for layer in layers if not self.layers.has(layer)]:
             raise BadImage(f"the layer {missing[0]} is not here")
         written = write_config(layers, config)
@@ -99,7 +99,7 @@ class ImageStore:
     def add_name(self, ref: str, name: str) -> Image:
         """Give an image one more name; a name that was another's moves."""
         image_id = self.catalog.resolve(ref)
-        self.catalog.add(self.catalog.config(image_id), _taggable(name))
+        self.catalog.add(self.catalog.config(image_id), parse_new_name(name))
         return self.resolve(image_id)
 
     def images(self) -> list[Image]:
@@ -154,11 +154,17 @@ class ImageStore:
         return tuple(self.layers.collect(used))
 
     def _complete(self, image: Image) -> Image:
+        hiding = [self.layers.meta(layer).get("hides_below", False) for layer in image.layers]
+        if True in hiding:
+            # Overlay does not look at the attribute of a layer's root: what it hides is left out.
+            lowest = len(hiding) - 1 - hiding[::-1].index(True)
+            image = replace(image, layers=image.layers[lowest:])
         size = sum(self.layers.meta(layer).get("size_bytes", 0) for layer in dict.fromkeys(image.layers))
         return replace(image, size_bytes=size)
 
 
-def _taggable(text: str) -> Reference:
+def parse_new_name(text: str) -> Reference:
+    """A reference that is to be given to an image."""
     reference = parse_reference(text)
     if reference.digest:
         raise BadReference(text, "a name to be given has a tag and no digest")

@@ -118,12 +118,24 @@ class LayerStream:
             self._advance(written)
             count -= written
 
+    def spool(self, fd: int) -> int:
+        """Write everything that is left to a file; how much that was."""
+        before = self.position
+        while self._fill():
+            self.copy(fd, len(self._piece))
+        return self.position - before
+
     def drain(self) -> None:
         """Read the rest, which counts for the digests."""
         while self._fill():
             self._advance(len(self._piece))
         while self._buffered.read(PIECE_BYTES):
             continue
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether it is not compressed."""
+        return self._plain is self._buffered
 
     @property
     def digest(self) -> str:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
-from launcher.images.errors import BadImage, OverLimit
+from launcher.images.errors import BadImage, OverLimit, TooManyEntries
 from launcher.images.sparse import Segments, check_segments, parse_old_map, parse_pax_map, read_map
 
 BLOCK: Final = 512
@@ -83,7 +83,7 @@ def read_entries(stream: Bytes, most: int) -> Iterator[Entry]:
             continue
         count += 1
         if count > most:
-            raise OverLimit(f"there are more than {most} entries, the limit for one layer")
+            raise TooManyEntries(most)
         entry = _parse_entry(header, kind, dict(records))
         if kind == _OLD_SPARSE:
             entry.segments, entry.size = parse_old_map(header, stream.read, parse_number)

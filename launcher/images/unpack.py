@@ -35,11 +35,14 @@ _MISSING_DIRECTORY_MODE: Final = 0o755
 
 @dataclass(slots=True)
 class Counts:
-    """What was unpacked. `dropped` are device nodes and attributes that are not taken over."""
+    """What was unpacked. `dropped` are device nodes and attributes that are not taken over;
+    `hides_below`: the root itself is opaque, which overlay does not look at.
+    """
 
     entries: int = 0
     size_bytes: int = 0
     dropped: int = 0
+    hides_below: bool = False
 
 
 def unpack(stream: LayerStream, root_fd: int, limits: Limits) -> Counts:
@@ -57,6 +60,7 @@ def unpack(stream: LayerStream, root_fd: int, limits: Limits) -> Counts:
                 )
             counts.dropped += _place(tree, stream, entry, limits)
         tree.set_directory_times()
+        counts.hides_below = OPAQUE_ATTRIBUTE in os.listxattr(root_fd)
     finally:
         tree.close()
     return counts

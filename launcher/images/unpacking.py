@@ -8,7 +8,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -20,10 +20,7 @@ from launcher.images.errors import BadImage
 from launcher.images.streams import Limits
 
 _PACKAGE_ROOT: Final = str(Path(__file__).resolve().parents[2])
-_PROGRAM: Final = (
-    "import sys; sys.path.insert(0, {path!r}); from launcher.images.{module} import main; main()"
-)
-_LARGEST_ANSWER_BYTES: Final = 64 << 20
+_PROGRAM: Final = "import sys; sys.path.insert(0, {path!r}); from launcher.images.worker import main; main()"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +41,7 @@ class Unpacked:
     size_bytes: int
     entries: int
     dropped: int
+    hides_below: bool
     tree: str
 
 
@@ -51,20 +49,26 @@ def unpack_blob(blob: Blob, directory: str, limits: Limits) -> Unpacked:
     """Fill an empty directory with a layer, durably; BadImage and OverLimit say what is wrong with it."""
     request = {"action": "unpack", "limits": limits.to_wire(), "start": blob.start, "length": blob.length}
     with _opened(directory) as root_fd:
-        return Unpacked(**run_worker("worker", request | {"root_fd": root_fd}, blob.fd, (root_fd,)))
+        return Unpacked(**run_worker(request | {"root_fd": root_fd}, blob.fd, (root_fd,)))
 
 
 def digest_of_tree(directory: str) -> str:
     """The digest of the files below a directory, as `Unpacked.tree` has it."""
     with _opened(directory) as root_fd:
         request = {"action": "verify", "root_fd": root_fd}
-        digest: str = run_worker("worker", request, None, (root_fd,))["tree"]
+        digest: str = run_worker(request, None, (root_fd,))["tree"]
         return digest
 
 
-def run_worker(module: str, request: Mapping[str, Any], source: int | None, fds: tuple[int, ...]) -> Any:
-    """Start a module's `main` in a process of its own and give back what it answers."""
-    program = _PROGRAM.format(path=_PACKAGE_ROOT, module=module)
+def read_confined(request: Mapping[str, Any], source: int, root: str, fds: tuple[int, ...] = ()) -> Any:
+    """Have a source read that is not unpacked: nothing is written below `root`."""
+    with _opened(root) as root_fd:
+        return run_worker({**request, "root_fd": root_fd}, source, (root_fd, *fds))
+
+
+def run_worker(request: Mapping[str, Any], source: int | None, fds: tuple[int, ...]) -> Any:
+    """Start a worker, wait for it, and give back what it answers."""
+    program = _PROGRAM.format(path=_PACKAGE_ROOT)
     done = subprocess.run(
         [sys.executable, "-I", "-X", "utf8", "-c", program, json.dumps({**request, "parent": os.getpid()})],
         stdin=subprocess.DEVNULL if source is None else source,
@@ -96,7 +100,7 @@ def _failed(code: int, why: str) -> LauncherError:
 
 
 @contextlib.contextmanager
-def _opened(directory: str) -> Any:
+def _opened(directory: str) -> Iterator[int]:
     fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         yield fd

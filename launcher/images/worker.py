@@ -18,6 +18,7 @@ from launcher import syscalls
 from launcher.errors import LauncherError
 from launcher.images import listing
 from launcher.images.errors import BadImage, OverLimit
+from launcher.images.index import index_archive
 from launcher.images.streams import LayerStream, Limits
 from launcher.images.unpack import unpack
 
@@ -56,6 +57,10 @@ def _work(request: dict[str, Any]) -> dict[str, Any]:
         return {"tree": listing.tree_digest(root_fd)}
     limits = Limits(**request["limits"])
     stream = LayerStream(0, limits, request["start"], request["length"])
+    if request["action"] == "index":
+        return index_archive(stream, request["most"])
+    if request["action"] == "spool":
+        return {"bytes": stream.spool(request["out_fd"])}
     counts = unpack(stream, root_fd, limits)
     stream.drain()
     answer = {
@@ -64,6 +69,7 @@ def _work(request: dict[str, Any]) -> dict[str, Any]:
         "size_bytes": counts.size_bytes,
         "entries": counts.entries,
         "dropped": counts.dropped,
+        "hides_below": counts.hides_below,
         "tree": listing.tree_digest(root_fd),
     }
     syscalls.syncfs(root_fd)
