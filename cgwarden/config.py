@@ -6,6 +6,7 @@ of the wrong type.
 """
 
 import dataclasses
+import ipaddress
 import os
 import re
 import tomllib
@@ -37,6 +38,9 @@ class Config:
         socket_group: unix group that may use the socket; unknown groups are simply not given access.
         metrics_open: serve /metrics without a token to loopback peers.
         cadvisor_names: render cAdvisor's metric names beside our own.
+        network_pool: CIDR of containers on the bridge; ``auto``: a free part of 10.88.0.0/13.
+        network_uplinks: devices that forward for containers, beside those of the default routes.
+        network_prepared: networks that are made ahead of launches, once one was used.
         interval_sec: seconds between two sweeps.
         history_sec: seconds of full-resolution history kept in memory.
     """
@@ -52,6 +56,9 @@ class Config:
     socket_group: str = "cgwarden"
     metrics_open: bool = False
     cadvisor_names: bool = True
+    network_pool: str = "auto"
+    network_uplinks: tuple[str, ...] = ()
+    network_prepared: int = 4
     interval_sec: float = 1.0
     history_sec: float = 900.0
 
@@ -101,6 +108,9 @@ def check_config(config: Config) -> Config:
         raise ConfigError(f"interval {config.interval_sec:g}s is out of range: use 100ms to 60s")
     if not 10 <= config.history_sec <= 86_400:
         raise ConfigError(f"rings {config.history_sec:g}s is out of range: use 10s to 24h")
+    _check_pool(config.network_pool)
+    if not 0 <= config.network_prepared <= 256:
+        raise ConfigError(f"network.prepared {config.network_prepared} is out of range: use 0 to 256")
     for address in config.listen:
         host, _ = parse_listen(address)
         if not is_loopback(host) and not config.allow_plain_http:
@@ -109,6 +119,17 @@ def check_config(config: Config) -> Config:
                 "behind a TLS proxy, or set web.allow_plain_http = true where the network is trusted"
             )
     return config
+
+
+def _check_pool(text: str) -> None:
+    if text == "auto":
+        return
+    try:
+        prefix = ipaddress.IPv4Network(text).prefixlen
+    except ValueError as error:
+        raise ConfigError(f"network pool {text!r} is no network such as 10.88.0.0/16: {error}") from None
+    if not 8 <= prefix <= 30:
+        raise ConfigError(f"network pool {text!r} has an unfit size: use /8 to /30")
 
 
 def parse_listen(address: str) -> tuple[str, int]:
@@ -144,6 +165,14 @@ def _flag_value(value: object) -> bool:
     return value
 
 
+def _whole(value: object) -> int:
+    if isinstance(value, str) and value.isdecimal():
+        return int(value)
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise ValueError("must be a whole number")
+    return value
+
+
 def _texts(value: object) -> tuple[str, ...]:
     if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
         raise ValueError('must be a list of texts, as in ["127.0.0.1:9380"]')
@@ -167,6 +196,9 @@ _KEYS: Final[dict[tuple[str, str], tuple[str, Callable[[object], object]]]] = {
     ("web", "socket_group"): ("socket_group", _text),
     ("metrics", "open_on_loopback"): ("metrics_open", _flag_value),
     ("metrics", "cadvisor_names"): ("cadvisor_names", _flag_value),
+    ("network", "pool"): ("network_pool", _text),
+    ("network", "uplinks"): ("network_uplinks", _texts),
+    ("network", "prepared"): ("network_prepared", _whole),
     ("monitor", "interval"): ("interval_sec", _duration),
     ("monitor", "rings"): ("history_sec", _duration),
 }

@@ -78,6 +78,7 @@ def _read_options(argv: Sequence[str]) -> Config:
     parser.add_argument(
         "--cgroup-parent", metavar="NAME", help="parent of all containers (default: cgwarden)"
     )
+    parser.add_argument("--network-pool", metavar="CIDR", help="addresses of bridged containers (auto)")
     options = vars(parser.parse_args(argv))
     file = options.pop("config")
     try:

@@ -18,6 +18,7 @@ from cgwarden.pulse import Pulse
 from cgwarden.self_checks import SelfChecks
 from enforcer import Enforcer, Guardian, Journal, NewerJournal
 from launcher import ContainerSpec, Launcher, LauncherEvent, Spawner
+from launcher.network import NetworkConfig
 from monitor import Event, EventLog, Monitor, NewerSchema, Snapshot
 from web import Access, Services, create_app
 from web.server import serve
@@ -37,7 +38,8 @@ def run_daemon(
     try:
         tcp = [bind_tcp(address, allow_plain_http=config.allow_plain_http) for address in config.listen]
         unix = bind_unix(config.socket_path, config.socket_group)
-        parts = Parts(config, hierarchies, spawner, guardian)
+        ports = tuple(int(listener.getsockname()[1]) for listener in tcp)
+        parts = Parts(config, hierarchies, spawner, guardian, ports)
     except CannotListen as error:
         log.error("%s", error)
         return EXIT_FAILED
@@ -68,7 +70,12 @@ class Parts:
     """Everything the daemon consists of, and the few lines through which the parts talk to each other."""
 
     def __init__(
-        self, config: Config, hierarchies: cgroupfs.Hierarchies, spawner: Spawner, guardian: Guardian
+        self,
+        config: Config,
+        hierarchies: cgroupfs.Hierarchies,
+        spawner: Spawner,
+        guardian: Guardian,
+        api_ports: tuple[int, ...],
     ) -> None:
         self._config = config
         self._hierarchies = hierarchies
@@ -84,6 +91,12 @@ class Parts:
             spawner=spawner,
             on_event=self._on_container_event,
             record_limits=self._record_limits,
+            network=NetworkConfig(
+                pool=config.network_pool,
+                uplinks=config.network_uplinks,
+                prepared=config.network_prepared,
+                api_ports=api_ports,
+            ),
         )
         self.journal = Journal(str(state_dir / "journal.db"))
         self.enforcer = Enforcer(

@@ -6,7 +6,7 @@ import contextlib
 import os
 import signal
 from collections.abc import Callable, Generator, Mapping, Sequence
-from typing import Final
+from typing import Any, Final
 
 from cgroupfs import CgroupError, CgroupGone, Hierarchies
 from launcher import adoption, channel, launch, plan, records
@@ -145,6 +145,10 @@ class Launcher:
 
     def get(self, name: str) -> Container:
         return self._registry.entry(name).container
+
+    def network_of(self, container: Container) -> dict[str, Any] | None:
+        """Its place on the bridge; None for every other network, and once it has ended."""
+        return self._site.networks.view(container.spec)
 
     def containers(self) -> tuple[Container, ...]:
         return self._registry.all()

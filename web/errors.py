@@ -14,6 +14,7 @@ from starlette.responses import Response
 import cgroupfs
 from enforcer import errors as enforcing
 from launcher import errors as launching
+from launcher import network as networking
 from monitor import UnknownMetric
 from web.problems import INTERNAL, INVALID, TIMEOUT, Kind, Problem, answer, at, of_status
 from web.queries import complain
@@ -47,6 +48,12 @@ _NO_GUARDIAN: Final = Kind(
 _NO_ROOT: Final = Kind("missing-root", 422, "The root directory cannot be used")
 _CANNOT_INVOKE: Final = Kind("cannot-invoke", 422, "The program cannot be executed", exit_code=126)
 _NOT_FOUND: Final = Kind("command-not-found", 422, "There is no such program in the container", exit_code=127)
+_PORT_TAKEN: Final = Kind("port-taken", 409, "The port is in use")
+_ADDRESS_TAKEN: Final = Kind("address-taken", 409, "The address cannot be had")
+_NO_ADDRESS: Final = Kind("no-address", 409, "The address pool is exhausted")
+_NO_NETWORK: Final = Kind(
+    "not-offered", 501, "This host offers no bridge network", "`cgwarden doctor` tells what is missing"
+)
 _NO_ROOM: Final = Kind("bad-request", 422, "The limit leaves no room to start a program", exit_code=125)
 _LAUNCH_FAILED: Final = Kind("launch-failed", 500, "The launch failed; nothing was left behind")
 
@@ -64,6 +71,11 @@ KINDS: Final[dict[type[Exception], Kind]] = {
     launching.SupervisorLost: _LOST,
     launching.StopTimeout: TIMEOUT,
     launching.MountInTheWay: _MOUNTED,
+    networking.PortTaken: _PORT_TAKEN,
+    networking.AddressTaken: _ADDRESS_TAKEN,
+    networking.NoAddressFree: _NO_ADDRESS,
+    networking.NetworkUnavailable: _NO_NETWORK,
+    networking.NetworkFailed: _LAUNCH_FAILED,
     launching.LaunchFailed: _LAUNCH_FAILED,
     launching.LauncherError: _LAUNCH_FAILED,
     cgroupfs.CgroupGone: _GONE,

@@ -67,6 +67,7 @@ _CONTAINER: Final[dict[str, Schema]] = {
     "command": TEXTS,
     "rootfs": TEXT,
     "network": TEXT,
+    "net": maybe(ref("Net")),
     "hostname": TEXT,
     "supervised": FLAG,
     "oom_killed": FLAG,
@@ -74,6 +75,23 @@ _CONTAINER: Final[dict[str, Schema]] = {
     "restart": TEXT,
     "restart_count": WHOLE,
     "starts_at": maybe(TIME),
+}
+
+_PUBLISHED: Final[dict[str, Schema]] = {
+    "host_ip": TEXT,
+    "host_port": WHOLE,
+    "container_port": WHOLE,
+    "protocol": {"type": "string", "enum": ["tcp", "udp"]},
+}
+
+_NET: Final[dict[str, Schema]] = {
+    "address": TEXT,
+    "prefix": WHOLE,
+    "gateway": TEXT,
+    "mac": TEXT,
+    "link": TEXT,
+    "bridge": TEXT,
+    "ports": many(shape(_PUBLISHED)),
 }
 
 _WRITE: Final[dict[str, Schema]] = {
@@ -211,6 +229,7 @@ SCHEMAS: Final[dict[str, Schema]] = {
     "Container": shape(
         _CONTAINER | {"usage": maybe(ref("Usage")), "limits": maybe(ref("Limits")), "stale": FLAG}
     ),
+    "Net": shape(_NET) | {"description": "A container's place on the bridge; null for every other network."},
     "ContainerList": shape({"containers": many(ref("Container"))}),
     "Inspect": shape(_INSPECT),
     "NewContainer": shape(_NEW_CONTAINER, optional=True)

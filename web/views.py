@@ -9,7 +9,7 @@ from enforcer.errors import TargetGone, UnknownTarget
 from launcher import Container
 from launcher.errors import NotRunning, UnknownContainer
 from monitor import Observation, Snapshot
-from web.parts import Services
+from web.parts import LauncherPart, Services
 from web.wire import fields_to_wire, rfc3339, to_wire
 
 _ENDED_MEANWHILE: Final = (CgroupGone, UnknownContainer, NotRunning, UnknownTarget, TargetGone)
@@ -23,10 +23,13 @@ _NOTHING_LIVE: Final[dict[str, Any]] = {
 _RAW: Final = ("cpu", "memory", "io", "pids", "pressure", "net", "slow")
 
 
-def container_row(container: Container, seen: Observation | None, *, changed: bool) -> dict[str, Any]:
+def container_row(
+    launcher: LauncherPart, container: Container, seen: Observation | None, *, changed: bool
+) -> dict[str, Any]:
     """A container as it stands in the list: as the last sweep saw it, or the kernel if it `changed` since."""
     state, limits = _state_and_limits(container, seen, changed)
     return container.to_wire(state) | {
+        "net": launcher.network_of(container),
         "usage": None if seen is None else fields_to_wire(seen.usage),
         "limits": None if limits is None else fields_to_wire(limits),
         "stale": seen is not None and seen.stale,
@@ -55,7 +58,9 @@ def container_rows(services: Services, snapshot: Snapshot | None = None) -> list
     seen: Mapping[str, Observation] = {} if snapshot is None else snapshot.containers
     containers = sorted(services.launcher.containers(), key=lambda container: container.name)
     return [
-        container_row(container, seen.get(container.name), changed=container.name in changed)
+        container_row(
+            services.launcher, container, seen.get(container.name), changed=container.name in changed
+        )
         for container in containers
     ]
 
@@ -68,7 +73,7 @@ def container_frame(services: Services, snapshot: Snapshot, name: str) -> dict[s
     except UnknownContainer:
         return stamp | {"name": name, "gone": True}
     changed = name in services.monitor.changed_since_sweep()
-    return stamp | container_row(container, snapshot.containers.get(name), changed=changed)
+    return stamp | container_row(services.launcher, container, snapshot.containers.get(name), changed=changed)
 
 
 def containers_frame(services: Services, snapshot: Snapshot) -> dict[str, Any]:
@@ -88,7 +93,8 @@ def inspect_view(services: Services, container: Container) -> dict[str, Any]:
         live = _live_view(services, container)
     except _ENDED_MEANWHILE:
         live = _NOTHING_LIVE
-    return container.to_wire() | live | {"spec_limits": to_wire(container.spec.limits)}
+    asked = {"spec_limits": to_wire(container.spec.limits), "net": services.launcher.network_of(container)}
+    return container.to_wire() | live | asked
 
 
 def state_view(services: Services, name: str) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from cgwarden.cli.options import Args, Option, Verb
 
-_VALUES = ("config", "run_dir", "state_dir", "listen", "cgroup_parent", "policy_dir")
+_VALUES = ("config", "run_dir", "state_dir", "listen", "cgroup_parent", "policy_dir", "network_pool")
 
 
 def _serve(args: Args) -> int:
@@ -28,6 +28,11 @@ VERBS = {
             Option("--state-dir", value="DIR", help="containers, journal, history (/var/lib/cgwarden)"),
             Option("--listen", value="ADDR:PORT", help='TCP beside the socket (127.0.0.1:9380); "" for none'),
             Option("--cgroup-parent", value="NAME", help="the cgroup that holds the containers (cgwarden)"),
+            Option(
+                "--network-pool",
+                value="CIDR",
+                help="addresses of bridged containers (a free /20 of 10.88/13)",
+            ),
             Option("--policy-dir", value="DIR", help="policy files (/etc/cgwarden/policies.d)"),
         ),
         more="Exit codes: 4 directories in use by another daemon, 5 not root, 78 unfit host or settings.",

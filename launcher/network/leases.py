@@ -52,6 +52,7 @@ class LeaseBook:
         self._boot_id = boot_id
         self._lock = threading.Lock()
         self._leases: dict[Address, Lease] = {}
+        self._by_container: dict[str, Lease] = {}
         os.makedirs(directory, 0o700, exist_ok=True)
         self._read()
 
@@ -63,7 +64,7 @@ class LeaseBook:
                 with contextlib.suppress(IsADirectoryError):
                     os.unlink(f"{self._directory}/{name}")
             else:
-                self._leases[lease.address] = lease
+                self._keep(lease)
 
     def all(self) -> list[Lease]:
         with self._lock:
@@ -71,23 +72,21 @@ class LeaseBook:
 
     def of(self, container: str) -> Lease | None:
         with self._lock:
-            return next((lease for lease in self._leases.values() if lease.container == container), None)
+            return self._by_container.get(container)
 
     def holds(self, address: Address) -> bool:
         with self._lock:
             return address in self._leases
 
-    def take(
-        self, pool: Network, container: str | None, ports: Sequence[Port] = (), wanted: Address | None = None
-    ) -> Lease:
+    def take(self, pool: Network, wanted: Address | None = None) -> Lease:
         """The lowest free address, or the one wanted. Raises NoAddressFree, AddressTaken."""
         with self._lock:
             if wanted is not None and wanted in self._leases:
                 raise AddressTaken(str(wanted), _holder_of(self._leases[wanted]))
             address = lowest_free(pool, self._leases) if wanted is None else wanted
-            lease = Lease(address, container, tuple(ports))
+            lease = Lease(address, None)
             self._write(lease)
-            self._leases[address] = lease
+            self._keep(lease)
             return lease
 
     def give(self, lease: Lease, container: str, ports: Sequence[Port]) -> Lease:
@@ -95,8 +94,16 @@ class LeaseBook:
         given = replace(lease, container=container, ports=tuple(ports))
         with self._lock:
             self._write(given)
-            self._leases[given.address] = given
+            self._keep(given)
         return given
+
+    def disown(self, lease: Lease) -> None:
+        """The container has ended; the address stays taken until what stood for it is gone."""
+        with self._lock:
+            self._forget(lease)
+            orphan = replace(lease, container=None)
+            self._write(orphan)
+            self._leases[lease.address] = orphan
 
     def release(self, lease: Lease) -> None:
         """The last of a network: whatever the lease stood for is gone."""
@@ -104,6 +111,18 @@ class LeaseBook:
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(f"{self._directory}/{lease.address}")
             self._leases.pop(lease.address, None)
+            self._forget(lease)
+
+    def _keep(self, lease: Lease) -> None:
+        self._leases[lease.address] = lease
+        if lease.container is not None:
+            self._by_container[lease.container] = lease
+
+    def _forget(self, lease: Lease) -> None:
+        """The container may have another network by now: then that stays."""
+        present = self._by_container.get(lease.container or "")
+        if present is not None and present.address == lease.address:
+            del self._by_container[present.container or ""]
 
     def _write(self, lease: Lease) -> None:
         text = json.dumps(

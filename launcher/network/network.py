@@ -47,13 +47,13 @@ class ContainerNetworks:
         wanted = self._wanted(spec, ground)
         held = self._hold_ports(spec)
         try:
-            wired = self._ready(ground, prepared, spec.name, wanted)
+            wired = self._ready(ground, prepared, wanted)
             try:
                 shape = Shape(spec.net_egress_bits_per_sec, spec.net_ingress_bits_per_sec)
                 return ground.wiring.assign(wired, spec.name, held.ports, shape)
             except BaseException:
                 os.close(wired.namespace)
-                prepared.retire(wired.lease)
+                self._withdraw(ground, prepared, self._book.of(spec.name) or wired.lease)
                 raise
         except BaseException:
             self._let_go_of_ports(spec.name)
@@ -62,11 +62,14 @@ class ContainerNetworks:
     def detach(self, name: str) -> None:
         """The container has ended: its ports are free at once, its address when the link is gone."""
         lease = self._book.of(name)
-        if lease is None or self._ground is None or self._prepared is None:
-            return
-        self._ground.wiring.unpublish(lease)
-        self._let_go_of_ports(name)
-        self._prepared.retire(lease)
+        if lease is not None and self._ground is not None and self._prepared is not None:
+            self._withdraw(self._ground, self._prepared, lease)
+            self._let_go_of_ports(name)
+
+    def _withdraw(self, ground: Ground, prepared: Prepared, lease: Lease) -> None:
+        ground.wiring.unpublish(lease)
+        self._book.disown(lease)
+        prepared.retire(lease)
 
     def adopt(self, running: Collection[str]) -> None:
         """Keep what running containers use, and take away all else that an earlier daemon made."""
@@ -143,12 +146,12 @@ class ContainerNetworks:
             raise BadSpec("ip", f"{wanted} is no address for a container: {pool} has them, {first} the first")
         return wanted
 
-    def _ready(self, ground: Ground, prepared: Prepared, name: str, wanted: Address | None) -> Wired:
+    def _ready(self, ground: Ground, prepared: Prepared, wanted: Address | None) -> Wired:
         """One made ahead, or a new one; addresses that are just being given back are waited for."""
         if wanted is None and (wired := prepared.take()) is not None:
             return wired
         try:
-            return ground.wiring.make(name, wanted)
+            return ground.wiring.make(wanted)
         except NoAddressFree:
             prepared.settle()
         except AddressTaken:
@@ -156,7 +159,7 @@ class ContainerNetworks:
                 raise
             prepared.discard_ready()
             prepared.settle()
-        return (prepared.take() if wanted is None else None) or ground.wiring.make(name, wanted)
+        return (prepared.take() if wanted is None else None) or ground.wiring.make(wanted)
 
     def _is_used(self, address: Address | None) -> bool:
         return any(lease.address == address and lease.container in self._held for lease in self._book.all())

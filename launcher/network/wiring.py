@@ -50,9 +50,9 @@ class Wiring:
         self._links = links
         self._nft = nft
 
-    def make(self, container: str | None = None, wanted: Address | None = None) -> Wired:
+    def make(self, wanted: Address | None = None) -> Wired:
         """A namespace with `eth0` inside, plugged into the bridge. Raises with everything undone."""
-        lease = self._book.take(self.pool, container, wanted=wanted)
+        lease = self._book.take(self.pool, wanted)
         name = self.names.link(lease.address)
         try:
             with _kernel_steps("network"), contextlib.ExitStack() as undo:

@@ -5,7 +5,6 @@ beside it. What is made there is seen by nobody else, and nothing of it can stay
 import ctypes
 import os
 import subprocess
-from collections.abc import Iterator, Sequence
 
 from launcher.network import netns
 from launcher.network.nft import Nft

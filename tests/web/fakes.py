@@ -155,6 +155,9 @@ class FakeLauncher:
         if self.known[name].spec.auto_remove:
             del self.known[name]
 
+    def network_of(self, container: Container) -> None:
+        return None
+
     def stop(self, name: str, timeout_sec: float | None = None) -> bool:
         was_running = self.get(name).state == "running"
         if was_running:
