@@ -8,6 +8,7 @@ import pytest
 
 from cgroupfs import Hierarchies, Written
 from launcher import Container, ContainerSpec, Launcher, LauncherEvent, Spawner
+from launcher.network import NetworkConfig
 
 
 class Place:
@@ -22,6 +23,7 @@ class Place:
         self.recorded: list[tuple[str, str, list[Written] | None]] = []
         self.spawner = Spawner.start()
         self.launchers: list[Launcher] = []
+        self.network: NetworkConfig | None = None
 
     def launcher(self) -> Launcher:
         """A launcher as a new daemon would make it: what is here already is adopted."""
@@ -35,6 +37,7 @@ class Place:
             record_limits=lambda spec, written, phase: self.recorded.append(
                 (spec.name, phase, None if written is None else list(written))
             ),
+            network=self.network,
         )
         self.launchers.append(launcher)
         launcher.adopt()
