@@ -17,7 +17,14 @@ from launcher.site import Site
 from launcher.spec import ContainerSpec
 
 
-def record_intent(site: Site, spec: ContainerSpec, undo: contextlib.ExitStack, *, kept: bool = False) -> str:
+def record_intent(
+    site: Site,
+    spec: ContainerSpec,
+    layers: tuple[str, ...],
+    undo: contextlib.ExitStack,
+    *,
+    kept: bool = False,
+) -> str:
     """Make the container's directory with its intent, durable where it is `kept`; the time of its making."""
     state_dir = site.state_of(spec.name)
     try:
@@ -37,7 +44,7 @@ def record_intent(site: Site, spec: ContainerSpec, undo: contextlib.ExitStack, *
         raise LaunchFailed("record the intent", f"{state_dir}: {e.strerror}") from e
     reach("create.intent")
     undo.callback(site.roots.remove, spec.name)
-    site.roots.prepare(spec, site.layers_of(spec))
+    site.roots.prepare(spec, layers)
     reach("create.root")
     return created_at
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
@@ -27,6 +27,7 @@ from launcher.errors import (
     TooLittleMemory,
 )
 from launcher.failpoints import reach
+from launcher.images.merge import merge_image
 from launcher.intent import make_run_dir, record_intent
 from launcher.joins import Joins, open_joins
 from launcher.network import launching as networking
@@ -52,9 +53,8 @@ def launch(
     site: Site, spawner: Spawner, spec: ContainerSpec, record_limits: RecordLimits
 ) -> tuple[Container, int]:
     """Create and start; the running container, and its supervisor's pid. Raises with everything undone."""
-    spec = check(site, spec)
-    with contextlib.ExitStack() as undo:
-        created_at = record_intent(site, spec, undo)
+    with _checked(site, spec) as (spec, layers), contextlib.ExitStack() as undo:
+        created_at = record_intent(site, spec, layers, undo)
         started = start(site, spawner, spec, created_at, record_limits)
         undo.pop_all()
     return started
@@ -62,18 +62,29 @@ def launch(
 
 def create(site: Site, spec: ContainerSpec) -> Container:
     """All that outlives a run: the record and the writable layer. It will be kept until it is removed."""
-    spec = check(site, spec)
-    with contextlib.ExitStack() as undo:
-        created_at = record_intent(site, spec, undo, kept=True)
+    with _checked(site, spec) as (spec, layers), contextlib.ExitStack() as undo:
+        created_at = record_intent(site, spec, layers, undo, kept=True)
         undo.pop_all()
     reach("create.kept")
     return Container(spec=spec, state="created", created_at=created_at)
 
 
+@contextlib.contextmanager
+def _checked(site: Site, spec: ContainerSpec) -> Iterator[tuple[ContainerSpec, tuple[str, ...]]]:
+    """`check` for a new container, and the directories of its layers: an image's stay until it is on record."""
+    with site.image_of(spec) as image:
+        if image is not None:
+            yield check(site, merge_image(spec, image)), site.images.layer_dirs(image)
+            return
+        spec = check(site, spec)
+        yield spec, (spec.rootfs,)
+
+
 def check(site: Site, spec: ContainerSpec) -> ContainerSpec:
     """The spec with all that the site knows better filled in; refuses what cannot be, before all else."""
     refuse_foreign_cgroup(site, spec.name)
-    spec = replace(spec, rootfs=site.real_root(spec))
+    if spec.rootfs:
+        spec = replace(spec, rootfs=site.real_root(spec))
     return replace(spec, driver=site.roots.check(spec))
 
 
@@ -179,7 +190,7 @@ def start_keeper(site: Site, spawner: Spawner, container: Container) -> int:
         request = {"facts": site.facts(container.spec).to_wire()}
         answers = spawner.request(request, [pidfd])
     with answers:
-        keeper: int = _await_started(answers, container.spec.command[0])["supervisor_pid"]
+        keeper: int = _await_started(answers, container.spec.argv[0])["supervisor_pid"]
     return keeper
 
 
@@ -200,7 +211,7 @@ def _await_started(answers: socket.socket, command: str) -> dict[str, Any]:
 def _await_program(answers: socket.socket, spec: ContainerSpec, cgroup: Cgroup) -> dict[str, Any]:
     """A first process that was killed for want of memory could not say so; its cgroup can."""
     try:
-        return _await_started(answers, spec.command[0])
+        return _await_started(answers, spec.argv[0])
     except LaunchFailed:
         limit = spec.limits.get("memory_max_bytes")
         if isinstance(limit, int) and _read_oom_kills(cgroup):
@@ -221,7 +232,8 @@ def _kill_rest(cgroup: Cgroup) -> None:
 
 def describe(site: Site, spec: ContainerSpec) -> list[str]:
     """Every step of the launch, as `--dry-run` shows it; nothing is made."""
-    spec = check(site, spec)
+    with site.image_of(spec) as image:
+        spec = check(site, spec if image is None else merge_image(spec, image))
     path = site.cgroup_of(spec.name)
     limits = [f"limit {field} to {wish}" for field, wish in spec.limits.items()]
     rules = [f"allow device {rule.text()}" for rule in device_rules(spec)]

@@ -68,6 +68,7 @@ class Launcher:
             boot_id=records.read_boot_id(),
             masks=Masks.read(),
             roots=Roots(os.path.realpath(state_dir), root_driver),
+            images=ImageStore(os.path.realpath(state_dir)),
             find=self.get,
             networks=ContainerNetworks(
                 network or NetworkConfig(), os.path.realpath(state_dir), records.read_boot_id()
@@ -78,7 +79,7 @@ class Launcher:
         self._spawner = spawner
         self._caretaker = Caretaker(self._site, self._registry, spawner, on_event)
         self._runs = Runs(self._site, spawner, self._registry, self._caretaker, record_limits)
-        self._layering = Layering(self._site, self._registry, ImageStore(self._site.state_dir))
+        self._layering = Layering(self._site, self._registry, self._site.images)
 
     def adopt(self) -> None:
         """Take over, finish or roll back what earlier daemons left; what is not ours is not touched.
@@ -145,6 +146,11 @@ class Launcher:
 
     def get(self, name: str) -> Container:
         return self._registry.entry(name).container
+
+    @property
+    def images(self) -> ImageStore:
+        """The images that its containers can stand on."""
+        return self._site.images
 
     def network_of(self, container: Container) -> dict[str, Any] | None:
         """Its place on the bridge; None for every other network, and once it has ended."""
@@ -246,7 +252,7 @@ class Launcher:
             raise SupervisorLost(name)
         wanted = ContainerSpec.from_wire(
             container.spec.to_wire()
-            | {"command": list(command), "env": dict(container.spec.env) | dict(env or {})}
+            | {"entrypoint": None, "command": list(command), "env": dict(container.spec.env) | dict(env or {})}
             | {key: value for key, value in (("workdir", workdir), ("user", user)) if value is not None}
         )
         try:

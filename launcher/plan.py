@@ -74,4 +74,4 @@ def plan_inside(spec: ContainerSpec, facts: LaunchFacts, media_fd: int = -1) -> 
 def plan_program(spec: ContainerSpec) -> Program:
     """The program, with the capabilities it will hold."""
     held = plan_capabilities(spec.cap_add, spec.cap_drop)
-    return Program(spec.command, spec.env, spec.workdir, spec.user, spec.hostname, held)
+    return Program(spec.argv, spec.env, spec.workdir, spec.user, spec.hostname, held)

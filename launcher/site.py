@@ -4,6 +4,7 @@ to all parts.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import stat
 from collections.abc import Callable, Iterator
@@ -14,6 +15,7 @@ from cgroupfs import Hierarchies
 from launcher import defaults
 from launcher.container import Container
 from launcher.errors import BadSpec, MissingRoot
+from launcher.images import Image, ImageStore
 from launcher.network.network import ContainerNetworks
 from launcher.plan import LaunchFacts
 from launcher.rootfs.roots import Roots
@@ -50,6 +52,7 @@ class Site:
     boot_id: str
     masks: Masks
     roots: Roots
+    images: ImageStore
     find: Callable[[str], Container]
     networks: ContainerNetworks
 
@@ -96,8 +99,22 @@ class Site:
         )
 
     def layers_of(self, spec: ContainerSpec) -> tuple[str, ...]:
-        """The directories that its root is made of, bottom to top, in overlay's format."""
-        return (spec.rootfs,)
+        """The directories that its root is made of, bottom to top, in overlay's format.
+
+        Of a container over an image they are on record; only a dry run has to look them up.
+        """
+        if spec.rootfs:
+            return (spec.rootfs,)
+        return self.roots.recorded_layers(spec.name) or self.images.layer_dirs(self.images.resolve(spec.image))
+
+    @contextlib.contextmanager
+    def image_of(self, spec: ContainerSpec) -> Iterator[Image | None]:
+        """The image that it is to stand on, kept from collection meanwhile; None for a root directory."""
+        if spec.rootfs:
+            yield None
+            return
+        with self.images.using(spec.image) as image:
+            yield image
 
     def _binds(self, name: str) -> Iterator[tuple[str, str]]:
         """(name below /sys/fs/cgroup, host directory); no name where one tree is mounted right there."""
@@ -106,6 +123,8 @@ class Site:
             yield below, mounted_at + self.cgroup_of(name)
 
     def _hidden(self, root: str) -> Iterator[str]:
+        if not root:
+            return  # an image's layers hold nothing of ours
         prefix = root.rstrip("/") + "/"
         for ours in (self.state_dir, self.run_dir):
             if ours.startswith(prefix):

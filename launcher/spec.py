@@ -26,8 +26,7 @@ _FROM_IMAGE: Final = ("user", "workdir", "stop_signal")
 # Fields whose meaning is still being built: anything but their default is refused.
 NOT_YET: Final = frozenset(
     {
-        "image",  # in place of a root
-        *("entrypoint", "userns"),
+        "userns",
         *("volumes", "tmpfs", "shm_bytes", "devices", "rlimits", "seccomp", "apparmor", "selinux", "mdwe"),
         *("proc", "tty", "stdin", "init", "health", "log_max_bytes", "log_max_files"),
         *("oom_score_adj", "group"),
@@ -119,6 +118,11 @@ class ContainerSpec:
         _check_size(spec)
         return spec
 
+    @property
+    def argv(self) -> tuple[str, ...]:
+        """The program and all its arguments."""
+        return (*(self.entrypoint or ()), *self.command)
+
     def to_wire(self) -> dict[str, object]:
         wire = {f.name: _plain(getattr(self, f.name)) for f in fields(self)}
         wire["class"] = wire.pop("klass")
@@ -130,15 +134,15 @@ def _check_root(given: dict[str, Any]) -> None:
         raise BadSpec("rootfs", "is required: a root directory, or an image")
     if given.get("rootfs") and not given.get("command"):
         raise BadSpec("command", "is required")
+    if given.get("rootfs") and given.get("entrypoint"):
+        raise BadSpec("entrypoint", "belongs to an image; with a root directory the command says it all")
 
 
 def _refuse_unbuilt(spec: ContainerSpec) -> None:
     for f in fields(spec):
         default = f.default_factory() if f.default_factory is not MISSING else f.default
-        if f.name in NOT_YET and f.name != "image" and getattr(spec, f.name) != default:
+        if f.name in NOT_YET and getattr(spec, f.name) != default:
             raise BadSpec(f.name, "is not available yet")
-    if not spec.rootfs and "image" in NOT_YET:
-        raise BadSpec("rootfs", "is required: images are not available yet")
     if spec.network not in ("none", "host") and spec.network.partition(":")[0] in NOT_YET:
         raise BadSpec("network", f"{spec.network} is not available yet")
 

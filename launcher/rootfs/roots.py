@@ -78,6 +78,11 @@ class Roots:
         except (FileNotFoundError, NotADirectoryError, ValueError, KeyError, TypeError):
             return None
 
+    def recorded_layers(self, name: str) -> tuple[str, ...]:
+        """What a container stands on, as its record has it; empty where it has none."""
+        made = self._read(name)
+        return () if made is None else made.layers
+
     @contextlib.contextmanager
     def opened(self, spec: ContainerSpec) -> Iterator[OpenTrees]:
         """The container's changes; the caller keeps it from changing them meanwhile."""
