@@ -85,6 +85,12 @@ def plan_capabilities(add: Iterable[str], drop: Iterable[str]) -> frozenset[str]
     return frozenset(NUMBERS) - (drop - {"ALL"}) if "ALL" in add else held | add
 
 
+def plan_ambient(add: Iterable[str], drop: Iterable[str]) -> frozenset[str]:
+    """What a user other than root holds: the names that were added, and no other; they survive execve."""
+    add = set(add)
+    return frozenset(NUMBERS) - set(drop) if "ALL" in add else frozenset(add)
+
+
 def capability_mask(names: Iterable[str]) -> int:
     """As the kernel takes it: bit n for capability number n."""
     return sum(1 << NUMBERS[name] for name in names)
