@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from launcher.images.model import Image, ImageConfig
     from launcher.images.reference import Reference, familiar, parse_reference
-    from launcher.images.store import ImageStore, Removed, Use
+    from launcher.images.store import ImageStore, Removed
 
 _HOME = {
     "Image": "model",
@@ -19,7 +19,6 @@ _HOME = {
     "ImageStore": "store",
     "Reference": "reference",
     "Removed": "store",
-    "Use": "store",
     "familiar": "reference",
     "parse_reference": "reference",
 }
@@ -30,7 +29,6 @@ __all__ = [
     "ImageStore",
     "Reference",
     "Removed",
-    "Use",
     "familiar",
     "parse_reference",
 ]

@@ -5,11 +5,12 @@ from __future__ import annotations
 import contextlib
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import IO, Final, NamedTuple
 
+from launcher.errors import LauncherError
 from launcher.images.catalog import Catalog
 from launcher.images.errors import BadImage, BadReference, ImageInUse
 from launcher.images.layers import Layers
@@ -18,16 +19,9 @@ from launcher.images.platforms import MACHINE
 from launcher.images.reference import Reference, parse_reference
 from launcher.images.streams import Limits
 from launcher.images.unpacking import Blob
+from launcher.images.uses import Use, read_uses
 
 _MOST_USERS_TOLD: Final = 3
-
-
-class Use(NamedTuple):
-    """A container that stands on an image, running or not."""
-
-    container: str
-    image_id: str
-    layers: tuple[str, ...]
 
 
 class Removed(NamedTuple):
@@ -40,15 +34,12 @@ class Removed(NamedTuple):
 
 class ImageStore:
     """Images and their unpacked layers under `state_dir`. Every method may block and may be called from any
-    thread; `users` tells which containers stand on which layers.
+    thread. What containers stand on is read from their records, and never collected.
     """
 
-    def __init__(
-        self, state_dir: str, *, users: Callable[[], Iterable[Use]] = tuple, limits: Limits | None = None
-    ) -> None:
+    def __init__(self, state_dir: str, *, limits: Limits | None = None) -> None:
         self.state_dir = state_dir
         self.limits = limits or Limits()
-        self.users = users
         self._fresh: Counter[str] = Counter()
         self.layers = Layers(f"{state_dir}/layers", self.limits)
         self.catalog = Catalog(f"{state_dir}/images")
@@ -117,7 +108,7 @@ class ImageStore:
         name = self.catalog.reference_of(ref)
         names = self.catalog.names_of(image_id)
         going = [name] if name is not None else names
-        used_by = sorted(use.container for use in self.users() if use.image_id == image_id)
+        used_by = [use.container for use in read_uses(self.state_dir) if self._stands_on(use, image_id)]
         is_last = len(names) == len(going)
         if is_last and used_by and not force:
             raise ImageInUse(ref, _told(used_by))
@@ -130,11 +121,11 @@ class ImageStore:
 
     def collect(self) -> Removed:
         """Remove images without a name that no container stands on, and layers that nothing needs."""
-        in_use = {use.image_id for use in self.users()}
+        uses = [*read_uses(self.state_dir)]
         nameless = [
             image_id
             for image_id in self.catalog.ids()
-            if image_id not in in_use and not self.catalog.names_of(image_id)
+            if not self.catalog.names_of(image_id) and not any(self._stands_on(use, image_id) for use in uses)
         ]
         for image_id in nameless:
             self.catalog.forget(image_id)
@@ -147,8 +138,18 @@ class ImageStore:
                 self.layers.verify(diff_id)
         return image
 
+    def _stands_on(self, use: Use, image_id: str) -> bool:
+        """By its layers; of several images with the same ones it is that which the container's name tells."""
+        if use.layers != self._complete(self.catalog.image(image_id)).layers:
+            return False
+        try:
+            told = self.resolve(use.image)
+        except LauncherError:
+            return True
+        return told.id == image_id or told.layers != use.layers
+
     def _collect_layers(self) -> tuple[str, ...]:
-        used = {layer for use in self.users() for layer in use.layers}
+        used = {layer for use in read_uses(self.state_dir) for layer in use.layers}
         for image_id in self.catalog.ids():
             used.update(self.catalog.image(image_id).layers)
         return tuple(self.layers.collect(used))
