@@ -45,7 +45,7 @@ class Container:
 
     @property
     def command(self) -> tuple[str, ...]:
-        return self.spec.command
+        return self.spec.argv
 
     @property
     def labels(self) -> Mapping[str, str]:
