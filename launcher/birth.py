@@ -86,9 +86,12 @@ def _launch(
     ours, container_ends = stdio.open_pipes(spec, run_fd)
     status, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     media_fd = mounting.open_media(facts.root)
-    plan, program = plan_inside(spec, facts, media_fd), plan_program(spec)
+    plan, program = (
+        plan_inside(spec, facts, media_fd),
+        plan_program(spec, facts.confinement, viewed=bool(facts.proc_view)),
+    )
     fds, unified_fd, joins = _await_places(daemon)
-    pid, pidfd = cloning.clone_first(spec, joins, unified_fd)
+    pid, pidfd = cloning.clone_first(spec, facts.time_offsets, joins, unified_fd)
     if pid == 0:
         inside.start(plan, program, Scene(fds, joins), container_ends, theirs)
     for fd in (*fds, *joins.values(), *container_ends, *([] if unified_fd is None else [unified_fd])):

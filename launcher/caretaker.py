@@ -76,6 +76,10 @@ class Caretaker:
             self._tell_of_loss(entry, None)
         self.watch(entry)
 
+    def watch_process(self, pidfd: int, callback: Callable[[], None]) -> None:
+        """For another helper process of ours: the callback may use and must close `pidfd`."""
+        self._watcher.watch(pidfd, callback)
+
     def start_keeper(self, entry: Entry) -> None:
         """Somebody to keep the output and to record the end of a container whose supervisor was killed."""
         keeper: int | None = None

@@ -18,15 +18,17 @@ from launcher.spec import ContainerSpec
 CLOCKS: Final = {"monotonic_sec": "monotonic", "boottime_sec": "boottime"}
 
 
-def clone_first(spec: ContainerSpec, joins: Mapping[str, int], cgroup_fd: int | None) -> tuple[int, int]:
+def clone_first(
+    spec: ContainerSpec, offsets: Mapping[str, int], joins: Mapping[str, int], cgroup_fd: int | None
+) -> tuple[int, int]:
     """(pid, pidfd) in the supervisor, (0, -1) in the child. An OSError leaves a supervisor that must end."""
     back = []
     if "pid" in joins:
         back.append(_leave("pid"))
         syscalls.setns(joins["pid"], syscalls.CLONE_NEWPID)
-    if spec.time_offsets:
+    if offsets:
         back.append(_leave("time"))
-        _new_time(spec.time_offsets)
+        _new_time(offsets)
     try:
         # A sibling, not a child: the supervisor that stays is its parent, and we end.
         flags = namespaces.clone_flags(spec, joins) | syscalls.CLONE_PARENT

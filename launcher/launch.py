@@ -16,6 +16,7 @@ from typing import Any, Final
 
 from cgroupfs import Cgroup, CgroupGone, Written
 from launcher import channel, namespaces, plan, records
+from launcher.attached import FirstAudience
 from launcher.container import Container
 from launcher.devices import device_rules
 from launcher.errors import (
@@ -50,12 +51,16 @@ def error_of(command: str, wire: dict[str, Any]) -> LauncherError:
 
 
 def launch(
-    site: Site, spawner: Spawner, spec: ContainerSpec, record_limits: RecordLimits
+    site: Site,
+    spawner: Spawner,
+    spec: ContainerSpec,
+    record_limits: RecordLimits,
+    first: FirstAudience | None = None,
 ) -> tuple[Container, int]:
     """Create and start; the running container, and its supervisor's pid. Raises with everything undone."""
     with _checked(site, spec) as (spec, layers), contextlib.ExitStack() as undo:
         created_at = record_intent(site, spec, layers, undo)
-        started = start(site, spawner, spec, created_at, record_limits)
+        started = start(site, spawner, spec, created_at, record_limits, first)
         undo.pop_all()
     return started
 
@@ -83,20 +88,33 @@ def _checked(site: Site, spec: ContainerSpec) -> Iterator[tuple[ContainerSpec, t
 def check(site: Site, spec: ContainerSpec) -> ContainerSpec:
     """The spec with all that the site knows better filled in; refuses what cannot be, before all else."""
     refuse_foreign_cgroup(site, spec.name)
+    site.confiner.confine(spec)
     if spec.rootfs:
         spec = replace(spec, rootfs=site.real_root(spec))
     return replace(spec, driver=site.roots.check(spec))
 
 
+def _facts(site: Site, spec: ContainerSpec, created_at: str) -> plan.LaunchFacts:
+    return site.facts(spec, created_at, site.confiner.confine(spec))
+
+
 def start(
-    site: Site, spawner: Spawner, spec: ContainerSpec, created_at: str, record_limits: RecordLimits
+    site: Site,
+    spawner: Spawner,
+    spec: ContainerSpec,
+    created_at: str,
+    record_limits: RecordLimits,
+    first: FirstAudience | None = None,
 ) -> tuple[Container, int]:
     """One run of what is on record. Whatever fails, what belongs to the run is undone, the record stays."""
     with open_joins(spec, site.find) as joins, contextlib.ExitStack() as undo:
         make_run_dir(site, spec.name, undo)
+        if site.proc_view.wanted(spec):
+            site.proc_view.start()
         # The supervisor gets ready while we make the cgroups; if we fail, it sees its channel end and leaves.
-        request = {"spec": spec.to_wire(), "facts": site.facts(spec, created_at).to_wire()}
-        answers = spawner.request(request, [])
+        request = {"spec": spec.to_wire(), "facts": _facts(site, spec, created_at).to_wire()}
+        request |= {} if first is None else first.to_wire()
+        answers = spawner.request(request, [] if first is None else [first.fd])
         reach("launch.requested")
         with answers:
             networking.connect(site, spec, joins, undo)
@@ -247,5 +265,5 @@ def describe(site: Site, spec: ContainerSpec) -> list[str]:
         *networking.describe(spec),
         *namespaces.describe(spec),
         *(operation.describe() for operation in plan.plan_inside(spec, site.facts(spec))),
-        *plan.plan_program(spec).describe(),
+        *plan.plan_program(spec, site.confiner.confine(spec)).describe(),
     ]

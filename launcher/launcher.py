@@ -10,8 +10,9 @@ from typing import Any, Final
 
 from cgroupfs import CgroupError, CgroupGone, Hierarchies
 from launcher import adoption, channel, launch, plan, records
-from launcher.attached import AttachedRun
+from launcher.attached import AttachedRun, Attachment, Size, close_fd, waiting_audience
 from launcher.caretaker import Caretaker
+from launcher.confiner import Confiner
 from launcher.container import Container, LauncherEvent
 from launcher.errors import (
     ContainerFrozen,
@@ -29,11 +30,13 @@ from launcher.layering import Layering
 from launcher.logfile import LogLine
 from launcher.network import ContainerNetworks, NetworkConfig
 from launcher.processes import held_process, is_alive
+from launcher.procview.view import ProcView
 from launcher.registry import Entry, Registry
 from launcher.rootfs.changes import Change
 from launcher.rootfs.roots import Roots
 from launcher.runs import Runs
-from launcher.sessions import ExecSession
+from launcher.seal import Program
+from launcher.sessions import ExecSession, Stdio
 from launcher.site import Masks, Site
 from launcher.spawner import Spawner
 from launcher.spec import ContainerSpec, parse_signal
@@ -41,6 +44,7 @@ from launcher.spec import ContainerSpec, parse_signal
 KILL_SEC: Final = 15.0
 CONNECT_SEC: Final = 10.0
 JOIN_SEC: Final = 1.0
+NO_INPUT: Final = Stdio()
 
 
 class Launcher:
@@ -69,7 +73,11 @@ class Launcher:
             masks=Masks.read(),
             roots=Roots(os.path.realpath(state_dir), root_driver),
             images=ImageStore(os.path.realpath(state_dir)),
+            confiner=Confiner(os.path.realpath(state_dir)),
             find=self.get,
+            proc_view=self._make_proc_view(
+                cgroup_parent, os.path.realpath(run_dir), os.path.realpath(state_dir)
+            ),
             networks=ContainerNetworks(
                 network or NetworkConfig(), os.path.realpath(state_dir), records.read_boot_id()
             ),
@@ -81,11 +89,18 @@ class Launcher:
         self._runs = Runs(self._site, spawner, self._registry, self._caretaker, record_limits)
         self._layering = Layering(self._site, self._registry, self._site.images)
 
+    def _make_proc_view(self, cgroup_parent: str, run_dir: str, state_dir: str) -> ProcView:
+        def watch(pidfd: int, callback: Callable[[], None]) -> None:
+            self._caretaker.watch_process(pidfd, callback)
+
+        return ProcView(run_dir, f"{state_dir}/containers", cgroup_parent, watch)
+
     def adopt(self) -> None:
         """Take over, finish or roll back what earlier daemons left; what is not ours is not touched.
 
         What its restart policy wants to run is started once `resume` was called.
         """
+        self._site.proc_view.adopt()
         for found in adoption.find(self._site):
             entry = Entry(found.container, found.supervisor_pid, found.life)
             self._registry.add(entry)
@@ -118,13 +133,39 @@ class Launcher:
         self._caretaker.watch(entry)
         return container
 
-    def run_attached(self, spec: ContainerSpec) -> AttachedRun:
-        """`run` for a caller who takes the whole output, even of a container that is removed at its end."""
-        entry = self._runs.run(spec)
+    def run_attached(self, spec: ContainerSpec, size: Size | None = None) -> AttachedRun:
+        """`run` for a caller who takes the whole output, even of a container that is removed at its end.
+
+        `size` is the caller's terminal's, in rows and columns.
+        """
+        live, first = waiting_audience(size) if spec.tty or spec.stdin else (None, None)
         try:
-            return AttachedRun(entry, entry.open_log(self._site.state_of(spec.name)))
+            entry = self._runs.run(spec, first)
+        finally:
+            close_fd(first)
+        try:
+            log = None if spec.tty else entry.open_log(self._site.state_of(spec.name))
+            return AttachedRun(entry, log, live.begin() if live else None)
         finally:
             self._caretaker.watch(entry)
+
+    def attach(self, name: str) -> AttachedRun:
+        """What it writes from now on, and a way to its input; several may be attached."""
+        entry = self._registry.entry(name)
+        self._require_supervisor(entry)
+        try:
+            return AttachedRun(entry, None, Attachment.connect(self._site.run_of(name)))
+        except OSError as e:
+            if self._ends(entry, JOIN_SEC):
+                raise NotRunning(name, "exited") from None
+            raise LaunchFailed("reach the supervisor", e.strerror or str(e)) from e
+
+    def _require_supervisor(self, entry: Entry) -> None:
+        container = entry.container
+        if container.state != "running" or container.cgroup is None:
+            raise NotRunning(container.name, container.state)
+        if not container.supervised:
+            raise SupervisorLost(container.name)
 
     def start(self, name: str) -> bool:
         """Start one that was created or has ended, its writable layer kept; False if it runs."""
@@ -239,24 +280,21 @@ class Launcher:
         env: Mapping[str, str] | None = None,
         workdir: str | None = None,
         user: str | None = None,
+        stdio: Stdio = NO_INPUT,
     ) -> ExecSession:
         """Start another program in the container, as confined as its first; raises what kept it out."""
         entry = self._registry.entry(name)
         container = entry.container
-        state = container.read_state()
-        if state == "frozen":
+        if container.read_state() == "frozen":
             raise ContainerFrozen(name)
-        if state != "running" or container.cgroup is None:
-            raise NotRunning(name, state)
-        if not container.supervised:
-            raise SupervisorLost(name)
+        self._require_supervisor(entry)
         wanted = ContainerSpec.from_wire(
             container.spec.to_wire()
             | {"entrypoint": None, "command": list(command), "env": dict(container.spec.env) | dict(env or {})}
             | {key: value for key, value in (("workdir", workdir), ("user", user)) if value is not None}
         )
         try:
-            return self._exec(entry, wanted)
+            return self._exec(entry, wanted, stdio)
         except LaunchFailed as e:
             if self._ends(entry, JOIN_SEC if e.step == JOIN_STEP else 0):
                 raise NotRunning(name, "exited") from None
@@ -267,7 +305,7 @@ class Launcher:
         container = entry.container
         return entry.ended.wait(patience_sec) or not is_alive(container.pid, container.start_ticks)
 
-    def _exec(self, entry: Entry, wanted: ContainerSpec) -> ExecSession:
+    def _exec(self, entry: Entry, wanted: ContainerSpec, stdio: Stdio) -> ExecSession:
         assert entry.container.cgroup is not None
         try:
             control = channel.connect_control(self._site.run_of(wanted.name), CONNECT_SEC)
@@ -279,12 +317,16 @@ class Launcher:
             control.close()
             raise NotRunning(wanted.name, "exited") from None
         try:
-            return ExecSession.start(control, plan.plan_program(wanted), fds, unified)
+            return ExecSession.start(control, self._program(wanted), fds, unified, stdio)
         except OSError as e:
             raise LaunchFailed("reach the supervisor", e.strerror or str(e)) from e
         finally:
             for fd in fds:
                 os.close(fd)
+
+    def _program(self, wanted: ContainerSpec) -> Program:
+        viewed = self._site.proc_view.wanted(wanted)
+        return plan.plan_program(wanted, self._site.confiner.confine(wanted), viewed=viewed)
 
     def diff(self, name: str) -> list[Change]:
         """What the container has changed in its root, by path."""
@@ -313,13 +355,15 @@ class Launcher:
     def close(self) -> None:
         """Containers keep running; the next daemon adopts them. An empty parent cgroup goes."""
         self._runs.close()
+        parent = f"/{self._site.cgroup_parent.strip('/')}"
+        in_use = bool(self._site.hierarchies.children(parent))
+        self._site.proc_view.close(in_use=in_use)
         self._caretaker.close()
         self._site.networks.close()
         for entry in self._registry.entries():
             if entry.container.cgroup is not None:
                 entry.container.cgroup.close()
-        parent = f"/{self._site.cgroup_parent.strip('/')}"
-        if not self._site.hierarchies.children(parent):
+        if not in_use:
             with contextlib.suppress(CgroupError):
                 self._site.hierarchies.remove(parent, recursive=False)
 

@@ -5,12 +5,15 @@ shows the truth.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 from launcher import etcfiles, masks, mounts, namespaces, terminal
 from launcher import operations as do
-from launcher.capabilities import plan_capabilities
+from launcher.capabilities import plan_ambient, plan_capabilities
+from launcher.confinement import Confinement
+from launcher.procview.hint import thread_hint
+from launcher.procview.operation import MountProcView
 from launcher.rootfs.mounting import MountRoot
 from launcher.rootfs.source import RootSource
 from launcher.seal import Program
@@ -32,16 +35,21 @@ class LaunchFacts:
     masked_directories: tuple[str, ...]
     read_only_paths: tuple[str, ...]
     root: RootSource
+    confinement: Confinement
+    proc_view: str = ""
+    time_offsets: Mapping[str, int] = field(default_factory=dict)
 
     @classmethod
     def from_wire(cls, wire: Mapping[str, Any]) -> LaunchFacts:
         facts: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in wire.items()}
         facts["cgroup_binds"] = tuple((name, path) for name, path in wire["cgroup_binds"])
         facts["root"] = RootSource.from_wire(wire["root"])
+        facts["confinement"] = Confinement.from_wire(wire["confinement"])
         return cls(**facts)
 
     def to_wire(self) -> dict[str, Any]:
-        return {f.name: getattr(self, f.name) for f in fields(self)} | {"root": self.root.to_wire()}
+        wire = {f.name: getattr(self, f.name) for f in fields(self)} | {"root": self.root.to_wire()}
+        return wire | {"confinement": self.confinement.to_wire()}
 
 
 def plan_inside(spec: ContainerSpec, facts: LaunchFacts, media_fd: int = -1) -> list[do.Operation]:
@@ -63,6 +71,7 @@ def plan_inside(spec: ContainerSpec, facts: LaunchFacts, media_fd: int = -1) -> 
         *([terminal.OpenTerminal()] if spec.tty else []),
         masks.MaskPaths(facts.masked_files, facts.masked_directories),
         masks.ReadOnlyPaths(facts.read_only_paths),
+        *([MountProcView(facts.proc_view)] if facts.proc_view else []),
     ]
     if spec.network == "none":
         plan.append(do.LoopbackUp())
@@ -71,7 +80,10 @@ def plan_inside(spec: ContainerSpec, facts: LaunchFacts, media_fd: int = -1) -> 
     return [*plan, do.ChangeRoot(spec.read_only)]
 
 
-def plan_program(spec: ContainerSpec) -> Program:
-    """The program, with the capabilities it will hold."""
+def plan_program(spec: ContainerSpec, confinement: Confinement, *, viewed: bool = False) -> Program:
+    """The program, with the capabilities it will hold and what will be laid upon it."""
     held = plan_capabilities(spec.cap_add, spec.cap_drop)
-    return Program(spec.argv, spec.env, spec.workdir, spec.user, spec.hostname, held)
+    ambient = plan_ambient(spec.cap_add, spec.cap_drop)
+    env = (thread_hint(spec) if viewed else {}) | dict(spec.env)
+    who = (spec.workdir, spec.user, spec.hostname)
+    return Program(spec.argv, env, *who, held, ambient, confinement)

@@ -13,11 +13,14 @@ from pathlib import Path
 
 from cgroupfs import Hierarchies
 from launcher import defaults
+from launcher.confinement import Confinement
+from launcher.confiner import Confiner
 from launcher.container import Container
 from launcher.errors import BadSpec, MissingRoot
 from launcher.images import Image, ImageStore
 from launcher.network.network import ContainerNetworks
 from launcher.plan import LaunchFacts
+from launcher.procview.view import ProcView, own_uptime
 from launcher.rootfs.roots import Roots
 from launcher.spec import ContainerSpec
 
@@ -55,6 +58,8 @@ class Site:
     images: ImageStore
     find: Callable[[str], Container]
     networks: ContainerNetworks
+    confiner: Confiner
+    proc_view: ProcView
 
     @property
     def containers_dir(self) -> str:
@@ -82,8 +87,11 @@ class Site:
             raise BadSpec("rootfs", f"{spec.rootfs} is inside cgwarden's own directories")
         return path
 
-    def facts(self, spec: ContainerSpec, created_at: str = "") -> LaunchFacts:
+    def facts(
+        self, spec: ContainerSpec, created_at: str = "", confinement: Confinement | None = None
+    ) -> LaunchFacts:
         """All that a supervisor must be told, and all of it is known before anything is made."""
+        viewed = self.proc_view.wanted(spec)
         return LaunchFacts(
             state_dir=self.state_of(spec.name),
             run_dir=self.run_of(spec.name),
@@ -96,6 +104,9 @@ class Site:
             masked_directories=self.masks.directories,
             read_only_paths=self.masks.read_only,
             root=self.roots.plan(spec, self.layers_of(spec)),
+            confinement=confinement or Confinement(),
+            proc_view=self.proc_view.directory(self.cgroup_of(spec.name)) if viewed else "",
+            time_offsets=spec.time_offsets or (own_uptime() if viewed else {}),
         )
 
     def layers_of(self, spec: ContainerSpec) -> tuple[str, ...]:

@@ -27,8 +27,8 @@ _FROM_IMAGE: Final = ("user", "workdir", "stop_signal")
 NOT_YET: Final = frozenset(
     {
         "userns",
-        *("volumes", "tmpfs", "shm_bytes", "devices", "rlimits", "seccomp", "apparmor", "selinux", "mdwe"),
-        *("proc", "tty", "stdin", "init", "health", "log_max_bytes", "log_max_files"),
+        *("volumes", "tmpfs", "shm_bytes", "devices", "rlimits"),
+        *("init", "health"),
         *("oom_score_adj", "group"),
     }
 )

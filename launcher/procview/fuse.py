@@ -46,10 +46,14 @@ _DIRENT: Final = struct.Struct("=QQII")
 
 
 class Node(NamedTuple):
-    """A file or directory, under the number that the kernel calls it by."""
+    """A file or directory, under the number that the kernel calls it by.
+
+    sendfile(2) ends at the size, so it must not be too small; one that is too large is put right by reading.
+    """
 
     number: int
     mode: int
+    size: int = 0
 
 
 class Tree(Protocol):
@@ -57,6 +61,7 @@ class Tree(Protocol):
 
     def find(self, parent: int, name: bytes) -> Node: ...
     def node(self, number: int) -> Node: ...
+    def require(self, number: int) -> None: ...
     def read(self, number: int, offset: int, size: int) -> bytes: ...
     def names(self, number: int) -> list[tuple[bytes, Node]]: ...
 
@@ -91,22 +96,22 @@ def _init(_tree: Tree, _number: int, body: bytes) -> bytes:
 
 def _lookup(tree: Tree, parent: int, body: bytes) -> bytes:
     node = tree.find(parent, body.split(b"\0", 1)[0])
-    return _ENTRY.pack(node.number, 0, KEEP_SEC, KEEP_SEC, 0, 0) + _attr(node)
+    return _ENTRY.pack(node.number, 0, KEEP_SEC, 0, 0, 0) + _attr(node)
 
 
 def _getattr(tree: Tree, number: int, _body: bytes) -> bytes:
-    return struct.pack("=QII", KEEP_SEC, 0, 0) + _attr(tree.node(number))
+    return struct.pack("=QII", 0, 0, 0) + _attr(tree.node(number))
 
 
 def _attr(node: Node) -> bytes:
-    """Owned by root; of size 0 as files in /proc are."""
+    """Owned by root."""
     links = 2 if node.mode == DIRECTORY else 1
-    return _ATTR.pack(node.number, 0, 0, 0, 0, 0, 0, 0, 0, node.mode, links, 0, 0, 0, 4096, 0)
+    return _ATTR.pack(node.number, node.size, 0, 0, 0, 0, 0, 0, 0, node.mode, links, 0, 0, 0, 4096, 0)
 
 
 def _open(tree: Tree, number: int, _body: bytes) -> bytes:
     """Past the page cache: what is read is always new."""
-    tree.node(number)
+    tree.require(number)
     return _OPEN_ANSWER.pack(0, _DIRECT_IO, 0)
 
 

@@ -132,7 +132,7 @@ def stat(bounds: Bounds, cpu: CpuStat | None, tasks: int, host: str, started_at:
             f"cpu{index} {_share(user, index, cpus)} 0 {_share(system, index, cpus)} {idle} 0 0 0 0 0 0"
         )
     lines += ["intr 0", "ctxt 0", f"btime {int(started_at)}", f"processes {tasks}"]
-    return "\n".join([*lines, "procs_running 1", "procs_blocked 0", "softirq 0"]) + "\n"
+    return _padded("\n".join([*lines, "procs_running 1", "procs_blocked 0", "softirq 0"]), 512)
 
 
 def _ticks(cpu: CpuStat | None) -> tuple[int, int]:
@@ -156,4 +156,9 @@ def cpu_online(bounds: Bounds, host_cpus: list[int]) -> str:
 
 def loadavg(averages: tuple[float, float, float], running: int, tasks: int) -> str:
     """Averages, running of all, and no last pid, which would be the host's."""
-    return "{:.2f} {:.2f} {:.2f} {}/{} 0\n".format(*averages, max(1, running), tasks)
+    return _padded("{:.2f} {:.2f} {:.2f} {}/{} 0".format(*averages, max(1, running), tasks), 64)
+
+
+def _padded(text: str, multiple: int) -> str:
+    """Of a length that stays as numbers grow: sendfile(2) goes as far as the size that was last asked for."""
+    return text + " " * (-(len(text) + 1) % multiple) + "\n"

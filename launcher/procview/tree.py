@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import math
 import time
 from collections.abc import Callable, Iterator
 from datetime import datetime
@@ -24,6 +25,8 @@ from launcher.procview.places import FILES, cgroup_of, directory_of
 
 _INDEX_BITS: Final = 4
 _TEXT_KEEPS: Final = 256
+_ANY_SIZE: Final = 1 << 16
+_SAME_SEC: Final = 0.01
 
 
 class ContainerTree:
@@ -38,7 +41,7 @@ class ContainerTree:
         self._names: dict[int, str] = {}
         self._started: dict[str, float] = {}
         # Of a text longer than one read, the rest must be the rest of the same text.
-        self._texts: dict[int, bytes] = {}
+        self._texts: dict[int, tuple[float, bytes]] = {}
 
     def find(self, parent: int, name: bytes) -> Node:
         """The kernel's LOOKUP."""
@@ -49,14 +52,19 @@ class ContainerTree:
         self._name(parent)
         if name.decode("ascii", "replace") not in FILES:
             raise FileNotFoundError(errno.ENOENT, "no such file")
-        return Node(parent + FILES.index(name.decode()) + 1, FILE)
+        return Node(parent + FILES.index(name.decode()) + 1, FILE, _ANY_SIZE)
 
     def node(self, number: int) -> Node:
-        """The kernel's GETATTR and OPEN."""
-        if number == ROOT:
-            return Node(ROOT, DIRECTORY)
-        self._name(number)
-        return Node(number, FILE if number & (1 << _INDEX_BITS) - 1 else DIRECTORY)
+        """The kernel's GETATTR."""
+        if number != ROOT and number & (1 << _INDEX_BITS) - 1:
+            return Node(number, FILE, len(self._fresh(number)))
+        self.require(number)
+        return Node(number, DIRECTORY)
+
+    def require(self, number: int) -> None:
+        """The kernel's OPEN: ENODEV once the container has ended."""
+        if number != ROOT:
+            self._name(number)
 
     def names(self, number: int) -> list[tuple[bytes, Node]]:
         """The kernel's READDIR."""
@@ -67,11 +75,20 @@ class ContainerTree:
 
     def read(self, number: int, offset: int, size: int) -> bytes:
         """From the start: what holds now. From further on: the rest of what was read last."""
-        if offset == 0 or number not in self._texts:
-            if len(self._texts) >= _TEXT_KEEPS:
-                self._texts.clear()
-            self._texts[number] = self._write(number)
-        return self._texts[number][offset : offset + size]
+        text = self._fresh(number) if offset == 0 or number not in self._texts else self._texts[number][1]
+        return text[offset : offset + size]
+
+    def _fresh(self, number: int) -> bytes:
+        """Written now, or just now: most readers ask for the size and read right after."""
+        now = time.monotonic()
+        written_at, text = self._texts.get(number, (-math.inf, b""))
+        if now - written_at < _SAME_SEC:
+            return text
+        if len(self._texts) >= _TEXT_KEEPS:
+            self._texts.clear()
+        text = self._write(number)
+        self._texts[number] = now, text
+        return text
 
     def _write(self, number: int) -> bytes:
         name, index = self._name(number), number & (1 << _INDEX_BITS) - 1

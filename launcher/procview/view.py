@@ -11,11 +11,13 @@ import contextlib
 import errno
 import logging
 import os
+import select
 import signal
 import socket
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
@@ -23,13 +25,14 @@ from launcher import channel, defaults, syscalls
 from launcher.errors import BadSpec, LaunchFailed
 from launcher.procview.places import directory_of
 from launcher.spec import ContainerSpec
-from launcher.watcher import Watcher
 
 _LOG: Final = logging.getLogger("cgwarden.launcher")
 _PROGRAM: Final = "import sys; sys.path[:0] = {path!r}; from launcher.procview.server import main; main()"
+Watch = Callable[[int, Callable[[], None]], None]
 _DEVICE: Final = "/dev/fuse"
 _SOCKET: Final = "control.sock"
 _ANSWER_SEC: Final = 5.0
+_END_SEC: Final = 2.0
 _ATTRIBUTES: Final = (
     syscalls.MOUNT_ATTR_RDONLY
     | syscalls.MOUNT_ATTR_NOSUID
@@ -41,17 +44,19 @@ _ATTRIBUTES: Final = (
 class ProcView:
     """Started with the first container that wants it; safe to call from any thread."""
 
-    def __init__(self, run_dir: str, containers_dir: str, cgroup_parent: str, watcher: Watcher) -> None:
+    def __init__(self, run_dir: str, containers_dir: str, cgroup_parent: str, watch: Watch) -> None:
+        """`watch` calls back with a pidfd when its process has ended, from another thread."""
         self._directory = f"{run_dir}/procview"
         self._mount = f"{self._directory}/containers"
         self._prefix = f"/{cgroup_parent.strip('/')}/"
         self._arguments = [cgroup_parent, containers_dir, self._mount]
-        self._watcher = watcher
+        self._watch_process = watch
         self._lock = threading.Lock()
         self._fuse_fd = -1
         self._listener: socket.socket | None = None
         self._hold: socket.socket | None = None
         self._closed = False
+        self._pid = 0
 
     def wanted(self, spec: ContainerSpec) -> bool:
         """Does this container get it? BadSpec where it is asked for and the host has no FUSE."""
@@ -96,6 +101,8 @@ class ProcView:
             if not in_use:
                 self._clear()
             self._let_go()
+            if not in_use:
+                _await_end(self._pid)
 
     def _let_go(self) -> None:
         for held in (self._listener, self._hold):
@@ -150,7 +157,7 @@ class ProcView:
             setsigdef=[signal.SIGINT, signal.SIGTERM, signal.SIGPIPE, signal.SIGCHLD, signal.SIGHUP],
         )
         self._greet()
-        self._watch(pid, child=True)
+        self._watch(pid)
 
     def _connect(self) -> bool:
         """False where no server answers."""
@@ -163,26 +170,31 @@ class ProcView:
     def _greet(self) -> None:
         """Stay connected: the server then knows that there is a daemon. The answer is taken when it comes."""
         hold = channel.connect_control(self._directory, _ANSWER_SEC, _SOCKET)
-        channel.send(hold, {"do": "hold"})
+        try:
+            channel.send(hold, {"do": "hold"})
+            if self._fuse_fd >= 0:
+                self._hold = hold
+                return
+            message = channel.receive(hold)
+            if message is None or len(message.fds) != 2:
+                raise ConnectionResetError(errno.ECONNRESET, "no server of a proc view")
+        except OSError:
+            hold.close()
+            raise
         self._hold = hold
-        if self._fuse_fd >= 0:
-            return
-        message = channel.receive(hold)
-        if message is None or len(message.fds) != 2:
-            raise ConnectionResetError(errno.ECONNRESET, "no server of a proc view")
         self._fuse_fd, listen_fd = message.fds
         self._listener = socket.socket(fileno=listen_fd)
-        self._watch(message.body["pid"], child=False)
+        self._watch(message.body["pid"])
 
-    def _watch(self, pid: int, *, child: bool) -> None:
+    def _watch(self, pid: int) -> None:
+        self._pid = pid
         pidfd = os.pidfd_open(pid)
-        self._watcher.watch(pidfd, lambda: self._ended(pid, pidfd, child))
+        self._watch_process(pidfd, lambda: self._ended(pid, pidfd))
 
-    def _ended(self, pid: int, pidfd: int, child: bool) -> None:
+    def _ended(self, pid: int, pidfd: int) -> None:
         os.close(pidfd)
-        if child:
-            with contextlib.suppress(ChildProcessError):
-                os.waitpid(pid, 0)
+        with contextlib.suppress(ChildProcessError):
+            os.waitpid(pid, 0)
         with self._lock:
             if self._closed or self._fuse_fd < 0:
                 return
@@ -190,6 +202,21 @@ class ProcView:
             if self._hold is not None:
                 self._hold.close()
             self._spawn()
+
+
+def _await_end(pid: int) -> None:
+    """The server has lost its mount: it ends by itself, unless somebody has stopped it."""
+    try:
+        pidfd = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return
+    try:
+        if not select.select([pidfd], [], [], _END_SEC)[0]:
+            signal.pidfd_send_signal(pidfd, signal.SIGKILL)
+        with contextlib.suppress(ChildProcessError):
+            os.waitpid(pid, 0)
+    finally:
+        os.close(pidfd)
 
 
 def own_uptime() -> dict[str, int]:
