@@ -1,4 +1,4 @@
-"""What an image says of how it is run, under what was asked for: the rules are docker's, in one pure function."""
+"""What an image says of how it is run, beneath what was asked for: docker's rules, in one pure function."""
 
 from __future__ import annotations
 
