@@ -15,7 +15,7 @@ from cgroupfs import CgroupGone
 from launcher.container import Container
 from launcher.errors import LauncherError
 from launcher.images import Image, ImageConfig, ImageStore
-from launcher.registry import Entry, Registry
+from launcher.registry import Registry
 from launcher.rootfs.changes import Change
 from launcher.site import Site
 
@@ -61,8 +61,8 @@ class Layering:
         ours = (self._site.state_dir, self._site.run_dir)
         if any(f"{path}/".startswith(spec.rootfs.rstrip("/") + "/") for path in ours):
             raise CannotCommit(
-                f"container {container.name!r} stands on {spec.rootfs}, which holds cgwarden's own directories: "
-                "only one over an image, or over a root directory of its own, can be committed"
+                f"container {container.name!r} stands on {spec.rootfs}, which holds cgwarden's own "
+                "directories: only one over an image, or over a root of its own, can be committed"
             )
         return []
 

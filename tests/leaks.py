@@ -6,6 +6,7 @@ use at the same time only what this run can be shown to own counts: cgroup paren
 carry this run's mark in their environment.
 """
 
+import contextlib
 import dataclasses
 import os
 import shutil
@@ -58,6 +59,7 @@ class Left(NamedTuple):
     namespaces: frozenset[str]
     links: frozenset[str]
     processes: frozenset[str]
+    devices: frozenset[str]
 
 
 def read_left(scope: Scope) -> Left:
@@ -68,6 +70,7 @@ def read_left(scope: Scope) -> Left:
         namespaces=frozenset(_namespaces(scope)),
         links=frozenset(name for name in _links() if scope.owns_link(name)),
         processes=frozenset(_processes()),
+        devices=frozenset(_devices(scope)),
     )
 
 
@@ -133,6 +136,18 @@ def _namespaces(scope: Scope) -> Iterator[str]:
 def _links() -> Iterator[str]:
     for line in Path("/proc/self/net/dev").read_text().splitlines()[2:]:
         yield line.partition(":")[0].strip()
+
+
+def _devices(scope: Scope) -> Iterator[str]:
+    """Loop devices over files of this run, and devices of device mapper with our prefix."""
+    for block in Path("/sys/block").glob("loop*/loop/backing_file"):
+        with contextlib.suppress(OSError):  # detached meanwhile
+            if scope.owns_mount(backing := block.read_text().strip()):
+                yield f"{block.parts[3]} ({backing})"
+    for block in Path("/sys/block").glob("dm-*/dm/name"):
+        with contextlib.suppress(OSError):
+            if scope.owns_link(name := block.read_text().strip()):
+                yield name
 
 
 def _processes() -> Iterator[str]:

@@ -19,6 +19,10 @@ from launcher.rootfs.entries import differs, is_opaque, is_whiteout, look, opene
 ADDED: Final = "A"
 CHANGED: Final = "C"
 DELETED: Final = "D"
+OUR_PLACES: Final = frozenset(
+    ["/dev", "/proc", "/sys", "/etc/hosts", "/etc/hostname", "/etc/resolv.conf", "/dev/console"]
+)
+"""Where a launch mounts something, and makes an empty place for it if the root has none: no change."""
 
 
 Walk = Callable[[int, int, str], Iterator["Change"]]
@@ -86,7 +90,8 @@ def _one(
             below = held.enter_context(opened(base, name, path)) if was_directory else -1
             inside = list(walk(below, down, path))
     if before is None:
-        yield Change(ADDED, path, now)
+        if path not in OUR_PLACES or inside or (stat.S_ISREG(now.st_mode) and now.st_size):
+            yield Change(ADDED, path, now)
     elif inside or differs(base, tree, name, before, now):
         yield Change(CHANGED, path, now)
     yield from inside

@@ -80,7 +80,7 @@ def changes(launcher: Launcher, name: str = "t") -> list[str]:
 # Directories that a launch makes where the root lacks them, and what a shell leaves, are no change here.
 SCRIPT = """
 echo more >> /data/changed; rm /data/removed; rm -r /data/deep; mkdir /data/deep; echo new > /data/deep/near
-mkdir /made; echo a > /made/a; ln /made/a /made/b; ln -sf changed /data/pointer; chmod 700 /data/kept
+mkdir /made; echo a > /made/a; ln /made/a /made/b; ln -sf changed /data/pointer; chmod 700 /data/pipe; mkdir /made/z
 """
 CHANGED = [
     "C /data",
@@ -88,12 +88,13 @@ CHANGED = [
     "C /data/deep",
     "D /data/deep/far",
     "A /data/deep/near",
-    "C /data/kept",
+    "C /data/pipe",
     "C /data/pointer",
     "D /data/removed",
     "A /made",
     "A /made/a",
     "A /made/b",
+    "A /made/z",
 ]
 
 
@@ -146,13 +147,13 @@ def test_changes_are_kept_over_a_start_and_go_with_the_container(
     assert output(launcher)[-1] == "x"
     launcher.remove("t")
     assert place.remains("t") == []
-    assert [path for path in place.state_dir.rglob("count")] == []
+    assert list(place.state_dir.rglob("count")) == []
 
 
 def test_a_container_of_an_earlier_daemon_has_its_changes(start: Start, place: Place) -> None:
     start(SCRIPT + "sleep 100")
     after = place.launcher()
-    while "A /made/b" not in changes(after):
+    while "A /made/z" not in changes(after):
         continue
 
     assert changes(after) == CHANGED
