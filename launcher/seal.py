@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from typing import Any, Final, NoReturn, TypeVar
 
 from launcher import capabilities, defaults, syscalls, terminal
+from launcher.confinement import Confinement
 from launcher.identity import Identity, read_identity
 
 STATUS_FD: Final = 3
@@ -46,7 +47,7 @@ def failure_of(error: OSError, step: str) -> Failure:
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """What to run, as whom, with which capabilities."""
+    """What to run, as whom, with which capabilities, under what. `ambient` is for users other than root."""
 
     command: Sequence[str]
     env: Mapping[str, str]
@@ -54,10 +55,13 @@ class Program:
     user: str
     hostname: str
     capabilities: frozenset[str]
+    ambient: frozenset[str]
+    confinement: Confinement
 
     @classmethod
     def from_wire(cls, wire: Mapping[str, Any]) -> Program:
-        return cls(**{**wire, "capabilities": frozenset(wire["capabilities"])})
+        sets = {key: frozenset(wire[key]) for key in ("capabilities", "ambient")}
+        return cls(**{**wire, **sets, "confinement": Confinement.from_wire(wire["confinement"])})
 
     def to_wire(self) -> dict[str, Any]:
         wire = {name: getattr(self, name) for name in self.__slots__}
@@ -65,14 +69,24 @@ class Program:
             "command": list(self.command),
             "env": dict(self.env),
             "capabilities": sorted(self.capabilities),
+            "ambient": sorted(self.ambient),
+            "confinement": self.confinement.to_wire(),
         }
 
     def describe(self) -> list[str]:
         return [
-            f"run as user {self.user} with capabilities: {' '.join(sorted(self.capabilities)) or 'none'}",
+            "new session keyring",
+            f"run as user {self.user} with {self._describe_capabilities()}",
             f"change to {self.workdir}, set no_new_privs, default signals, close descriptors",
+            *self.confinement.describe(),
             "wait until the container is on record, then execute " + " ".join(self.command),
         ]
+
+    def _describe_capabilities(self) -> str:
+        """Root's come from the bounding set, another user's from the ambient one."""
+        if self.user.partition(":")[0] in ("", "0", "root"):
+            return f"capabilities: {' '.join(sorted(self.capabilities)) or 'none'}"
+        return f"ambient capabilities: {' '.join(sorted(self.ambient)) or 'none'}"
 
 
 def place_descriptors(fds: Sequence[int]) -> None:
@@ -91,17 +105,23 @@ def _above(fd: int) -> int:
 
 
 def run_program(program: Program, status: socket.socket, wait_for_gate: Callable[[], None]) -> NoReturn:
-    """Seal this process and become the program. `wait_for_gate` is called when only execve is left to do."""
+    """Seal this process and become the program. `wait_for_gate` is called when only execve is left to do.
+
+    The filter comes last of all, so that a profile need allow nothing of ours but execve.
+    """
+    _step("leave the session keyring", leave_keyring)
     root = os.open("/", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     identity = _step("look up the user", lambda: read_identity(root, program.user))
     os.close(root)
-    _step("set capabilities and user", lambda: take_identity(identity, program.capabilities))
+    _step("set capabilities and user", lambda: take_identity(identity, program))
     _step("change to the working directory", lambda: enter_workdir(program.workdir))
+    _step("take the security label", program.confinement.take_labels)
     syscalls.prctl(syscalls.PR_SET_NO_NEW_PRIVS, 1)
     env = environment(program, identity)
     path = find_program(program.command[0], env["PATH"])
     reset_signals()
     wait_for_gate()
+    _step("load the seccomp filter", program.confinement.close_in)
     try:
         os.execve(path, list(program.command), dict(env))
     except OSError as e:
@@ -115,9 +135,23 @@ def _step(step: str, do: Callable[[], T]) -> T:
         raise failure_of(e, step) from None
 
 
-def take_identity(identity: Identity, held: frozenset[str]) -> None:
-    """Bounding set first: execve as uid 0 recomputes from it. Inheritable and ambient stay empty."""
-    mask = capabilities.capability_mask(held)
+def leave_keyring() -> None:
+    """The starter's keys are none of the container's business; a process has no other way to lose them."""
+    try:
+        syscalls.join_session_keyring()
+    except OSError as e:
+        if e.errno not in (errno.ENOSYS, errno.EPERM):  # no keys here, or none for anybody
+            raise
+
+
+def take_identity(identity: Identity, program: Program) -> None:
+    """Bounding set first: execve as uid 0 recomputes from it, so root's inheritable and ambient stay empty.
+
+    Another user keeps what was added by name: ambient, since execve drops what is not (capabilities(7)).
+    """
+    # Nobody can give what he has not; what was asked for by name was checked before the launch.
+    mask = capabilities.capability_mask(program.capabilities) & syscalls.capget_permitted()
+    kept = mask & capabilities.capability_mask(program.ambient) if identity.uid else 0
     for number in range(LAST_CAPABILITY + 1):
         if not mask >> number & 1:
             _drop_from_bounding(number)
@@ -127,8 +161,13 @@ def take_identity(identity: Identity, held: frozenset[str]) -> None:
         terminal.give_to(fd, identity.uid, identity.gid)
     os.setgroups(identity.groups)
     os.setresgid(identity.gid, identity.gid, identity.gid)
+    syscalls.prctl(syscalls.PR_SET_KEEPCAPS, 1)
     os.setresuid(identity.uid, identity.uid, identity.uid)
-    syscalls.capset(mask if identity.uid == 0 else 0)
+    syscalls.prctl(syscalls.PR_SET_KEEPCAPS, 0)
+    syscalls.capset(mask if identity.uid == 0 else kept, kept)
+    for number in range(LAST_CAPABILITY + 1):
+        if kept >> number & 1:
+            syscalls.prctl(syscalls.PR_CAP_AMBIENT, syscalls.PR_CAP_AMBIENT_RAISE, number)
 
 
 def _drop_from_bounding(number: int) -> None:

@@ -286,6 +286,15 @@ def capset(mask: int, inheritable: int = 0) -> None:
     _call("capset", ctypes.c_char_p(header), ctypes.c_char_p(data))
 
 
+def capget_permitted() -> int:
+    """The mask of what this process may have."""
+    header = struct.pack("=Ii", LINUX_CAPABILITY_VERSION_3, 0)
+    data = ctypes.create_string_buffer(24)
+    _call("capget", ctypes.c_char_p(header), data)
+    words = struct.unpack("=6I", data.raw)
+    return int(words[1] | words[4] << 32)
+
+
 class FilterProgram(ctypes.Structure):
     """struct sock_fprog"""
 
