@@ -16,6 +16,7 @@ from launcher.errors import BadSpec, LauncherError
 from launcher.life import Life, after_reboot
 from launcher.processes import is_alive
 from launcher.removal import REMOVED, remove_tree, try_remove_tree
+from launcher.settling import await_settled
 from launcher.site import Site
 from launcher.spec import NAME, ContainerSpec
 
@@ -79,6 +80,8 @@ def _is_ours(directory: str, name: str) -> bool:
 
 def _classify(site: Site, name: str) -> Found | None:
     state_dir = site.state_of(name)
+    if not await_settled(state_dir):
+        _LOG.warning("a launch of %r by another daemon is still under way", name)
     init = records.read_record(state_dir, records.INIT)
     end = records.read_record(state_dir, records.EXIT)
     intent = records.read_record(state_dir, records.SPEC) or (init or {}).get("intent")
@@ -151,8 +154,6 @@ def _without_a_run(site: Site, container: Container, *, kept: bool) -> Found | N
     if not kept:
         remove_tree(state_dir)
         return None
-    if records.read_record(state_dir, records.INIT) is not None:
-        return _classify(site, name)  # its supervisor was faster than we
     last = records.read_record(state_dir, records.LAST)
     if last is None:
         return Found(replace(container, state="created", started_at=None), None, "it had not run yet")

@@ -15,7 +15,7 @@ from launcher import launch, records
 from launcher.container import Container
 from launcher.errors import LaunchFailed
 from launcher.failpoints import reach
-from launcher.intent import write_intent
+from launcher.intent import keep_intent
 from launcher.launch import RecordLimits
 from launcher.site import Site
 from launcher.spawner import Spawner
@@ -26,6 +26,8 @@ def start_again(
 ) -> tuple[Container, int]:
     """The running container, and its supervisor's pid."""
     spec = launch.check(site, container.spec)
+    keep_intent(site, container.spec, container.created_at)
+    reach("start.kept")
     with _old_end_aside(site.state_of(container.name), container):
         return launch.start(site, spawner, spec, container.created_at, record_limits)
 
@@ -46,9 +48,6 @@ def _old_end_aside(state_dir: str, container: Container) -> Iterator[None]:
 
 
 def _put_aside(state_dir: str, fd: int, container: Container) -> None:
-    if not (records.read_record(state_dir, records.SPEC) or {}).get("kept"):
-        write_intent(fd, container.spec, container.created_at, kept=True)
-    reach("start.kept")
     end = records.read_record(state_dir, records.EXIT)
     if end is not None:
         records.write_record(fd, records.LAST, end | {"started_at": container.started_at})

@@ -12,7 +12,7 @@ import select
 import socket
 from typing import Any, Final
 
-from launcher import channel, cloning, handover, inside, records, stdio, terminal
+from launcher import channel, cloning, handover, inside, records, settling, stdio, terminal
 from launcher.failpoints import reach
 from launcher.handover import Handover
 from launcher.operations import Scene
@@ -31,17 +31,19 @@ def bring_up(message: channel.Message, heir: socket.socket) -> None:
     reach("supervisor.begun")
     facts = LaunchFacts.from_wire(message.body["facts"])
     try:
+        settling.hold_launch(facts.state_dir)
         if "spec" in message.body:
             spec = ContainerSpec.from_wire(message.body["spec"])
             identity = _launch(spec, facts, daemon, _first_audience(message), heir)
         else:
             identity = _take_over(facts, message.fds[1], heir)
     except _LaunchRefused as refused:
-        heir.send(handover.FAILED)
+        # In this order: the one that stays ends at that word, and we with it.
         tell(daemon, {"error": refused.wire})
-    except OSError as e:
         heir.send(handover.FAILED)
+    except OSError as e:
         tell(daemon, {"error": wire_of(e, "prepare the supervisor")})
+        heir.send(handover.FAILED)
     else:
         reach("supervisor.opened")
         heir.send(handover.RUNS)
@@ -84,6 +86,7 @@ def _launch(
     state_fd = os.open(facts.state_dir, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     run_fd = os.open(facts.run_dir, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     ours, container_ends = stdio.open_pipes(spec, run_fd)
+    reach("supervisor.pipes")
     status, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     media_fd = mounting.open_media(facts.root)
     plan, program = (
@@ -99,6 +102,7 @@ def _launch(
     if media_fd >= 0:
         os.close(media_fd)
     theirs.close()
+    reach("supervisor.cloned")
     # All this goes on record while the first process sets itself up.
     identity = _identity(pid, facts)
     intent = {"spec": spec.to_wire(), "created_at": facts.created_at}
@@ -108,6 +112,7 @@ def _launch(
     given.log_max_bytes, given.log_max_files = spec.log_max_bytes, spec.log_max_files
     # The record repeats the intent: one sync makes both last.
     records.create_record(state_fd, records.INIT, identity | {"intent": intent})
+    reach("supervisor.recorded")
     try:
         _open_gate(status, given, audience["size"], heir)
     except _LaunchRefused:

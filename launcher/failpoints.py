@@ -22,6 +22,7 @@ STEPS: Final = (
     "launch.run-dir",
     "launch.requested",
     "launch.cgroups",
+    "launch.network",
     "launch.limits",
     "launch.sent",
     "launch.started",
@@ -37,6 +38,19 @@ STEPS: Final = (
     "rm.killed",
     "rm.hidden",
     "rm.dropped",
+    # the daemon, where there is a bridge
+    "network.noted",
+    "network.bridged",
+    "network.ruled",
+    "network.unruled",
+    "network.unbridged",
+    "network.leased",
+    "network.linked",
+    "network.configured",
+    "network.plugged",
+    "network.unlinked",
+    "network.given",
+    "network.assigned",
     # the spawner
     "spawner.taken",
     # the supervisor
@@ -75,6 +89,7 @@ def _act(step: str, action: str) -> None:
     word, _, amount = action.partition("=")
     if word == "kill":
         os.kill(os.getpid(), signal.SIGKILL)
+        os._exit(128 + signal.SIGKILL)  # the first process of a pid namespace does not hear its own signals
     elif word == "delay":
         time.sleep(int(amount or 0) / 1000)
     elif word == "enospc":

@@ -45,6 +45,8 @@ def start(
             stdio = [os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC), *stdio]
         place_descriptors([*stdio, status.detach()])
         _run(program, gated=True)
+    except OSError as e:
+        report(status, failure_of(e, "give the program its descriptors"))
     except Failure as failure:
         report(status if status.fileno() >= 0 else socket.socket(fileno=STATUS_FD), failure)
     finally:

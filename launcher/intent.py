@@ -18,14 +18,9 @@ from launcher.spec import ContainerSpec
 
 
 def record_intent(
-    site: Site,
-    spec: ContainerSpec,
-    layers: tuple[str, ...],
-    undo: contextlib.ExitStack,
-    *,
-    kept: bool = False,
+    site: Site, spec: ContainerSpec, layers: tuple[str, ...], undo: contextlib.ExitStack
 ) -> str:
-    """Make the container's directory with its intent, durable where it is `kept`; the time of its making."""
+    """Make the container's directory with its intent, and its root; the time of its making."""
     state_dir = site.state_of(spec.name)
     try:
         os.mkdir(state_dir, 0o700)
@@ -39,7 +34,7 @@ def record_intent(
     try:
         with records.opened_directory(state_dir) as fd:
             os.mkdir("root", 0o755, dir_fd=fd)
-            write_intent(fd, spec, created_at, kept=kept)
+            _write_intent(fd, spec, created_at, kept=False)
     except OSError as e:
         raise LaunchFailed("record the intent", f"{state_dir}: {e.strerror}") from e
     reach("create.intent")
@@ -49,8 +44,20 @@ def record_intent(
     return created_at
 
 
-def write_intent(fd: int, spec: ContainerSpec, created_at: str, *, kept: bool) -> None:
-    """Replace the record; one that is not kept becomes durable together with that of the first process."""
+def keep_intent(site: Site, spec: ContainerSpec, created_at: str) -> None:
+    """From now on, and durably, it is rolled back no more."""
+    state_dir = site.state_of(spec.name)
+    if (records.read_record(state_dir, records.SPEC) or {}).get("kept"):
+        return
+    try:
+        with records.opened_directory(state_dir) as fd:
+            _write_intent(fd, spec, created_at, kept=True)
+    except OSError as e:
+        raise LaunchFailed("record the intent", f"{state_dir}: {e.strerror}") from e
+
+
+def _write_intent(fd: int, spec: ContainerSpec, created_at: str, *, kept: bool) -> None:
+    """One that is not kept becomes durable together with the record of the first process."""
     intent = {"spec": spec.to_wire(), "created_at": created_at, "kept": kept}
     records.write_record(fd, records.SPEC, intent, durable=kept)
 

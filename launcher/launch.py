@@ -29,7 +29,7 @@ from launcher.errors import (
 )
 from launcher.failpoints import reach
 from launcher.images.merge import merge_image
-from launcher.intent import make_run_dir, record_intent
+from launcher.intent import keep_intent, make_run_dir, record_intent
 from launcher.joins import Joins, open_joins
 from launcher.network import launching as networking
 from launcher.processes import held_process
@@ -68,7 +68,8 @@ def launch(
 def create(site: Site, spec: ContainerSpec) -> Container:
     """All that outlives a run: the record and the writable layer. It will be kept until it is removed."""
     with _checked(site, spec) as (spec, layers), contextlib.ExitStack() as undo:
-        created_at = record_intent(site, spec, layers, undo, kept=True)
+        created_at = record_intent(site, spec, layers, undo)
+        keep_intent(site, spec, created_at)
         undo.pop_all()
     reach("create.kept")
     return Container(spec=spec, state="created", created_at=created_at)

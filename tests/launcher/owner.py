@@ -5,6 +5,7 @@ waits.
 import json
 import sys
 import time
+from typing import Any
 
 from cgroupfs import Hierarchies
 from launcher import ContainerSpec, Launcher, Spawner
@@ -25,9 +26,23 @@ def main() -> None:
     launcher.adopt()
     for spec in order["specs"]:
         launcher.run(ContainerSpec.from_wire(spec))
+    for verb, argument in order.get("verbs", ()):
+        _do(launcher, verb, argument)
     sys.stdout.write(f"{spawner.pid}\n")
     sys.stdout.flush()
     time.sleep(600)
+
+
+def _do(launcher: Launcher, verb: str, argument: Any) -> None:
+    """What it is told is said before, so that a death in it can be told from one after it."""
+    sys.stdout.write(f"{verb}\n")
+    sys.stdout.flush()
+    if verb in ("run", "create"):
+        getattr(launcher, verb)(ContainerSpec.from_wire(argument))
+    elif verb == "remove":
+        launcher.remove(argument, force=True)
+    else:
+        getattr(launcher, verb)(argument)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Created, started, ended, started again: the lives of a container, and what restart policies make of ends."""
+"""Created, started, ended, started again: the lives of a container, and what restart policies make of it."""
 
 import json
 import os

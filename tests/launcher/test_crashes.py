@@ -1,0 +1,153 @@
+"""Daemon, spawner, supervisor and first process are killed with -9 at every step of a container's life, and
+the next daemon adopts what runs, finishes what has ended, rolls back what never was, and leaks nothing.
+"""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+from launcher import Launcher
+from launcher.failpoints import STEPS, parse_failpoints
+from tests.launcher.conftest import Place, eventually
+
+REPOSITORY: Final = Path(__file__).parents[2]
+LIFE: Final = (
+    ("create", "spec"),
+    ("start", "t"),
+    ("stop", "t"),
+    ("start", "t"),
+    ("remove", "t"),
+    ("run", "spec"),
+    ("remove", "t"),
+)
+"""Every step is passed in one of these. The program is deaf to TERM, so that `stop` has to kill it."""
+OTHERS: Final = ("spawner.", "supervisor.", "first.")
+"""Not the daemon's: it goes on when one of these is killed, and may come to the end of that life."""
+
+
+def order_of(place: Place, root: Path) -> str:
+    command = ["sh", "-c", "echo up; trap '' TERM; while :; do sleep 0.05; done"]
+    spec: dict[str, Any] = {"name": "t", "rootfs": str(root), "command": command, "stop_timeout_sec": 0.05}
+    spec["limits"] = {"pids_max": 30}
+    order = {
+        "cgroup_parent": place.cgroup_parent,
+        "run_dir": str(place.run_dir),
+        "state_dir": str(place.state_dir),
+        "specs": [],
+        "verbs": [(verb, spec if argument == "spec" else argument) for verb, argument in LIFE],
+    }
+    return json.dumps(order)
+
+
+def live_until(place: Place, root: Path, step: str) -> str:
+    """The verb in which the step was reached, and everybody of that daemon's is dead but the supervisors."""
+    environment = {**os.environ, "CGWARDEN_TEST_MODE": "1", "CGWARDEN_FAILPOINT": f"{step}:kill"}
+    owner = subprocess.Popen(
+        [sys.executable, "-m", "tests.launcher.owner"],
+        cwd=REPOSITORY,
+        env=environment,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    assert owner.stdin is not None and owner.stdout is not None
+    owner.stdin.write(order_of(place, root))
+    owner.stdin.close()
+    verbs: list[str] = []
+    for line in owner.stdout:
+        verbs.append(line.strip())
+        if verbs[-1].isdigit():
+            break
+    owner.kill()
+    owner.wait()
+    owner.stdout.close()
+    return verbs[-1]
+
+
+def is_settled(place: Place, launcher: Launcher) -> bool:
+    """Whole or gone: each container on record is one of the launcher's, and nothing is left of another."""
+    known = {container.name for container in launcher.containers()}
+    on_disk = set(os.listdir(place.state_dir / "containers"))
+    running = {one.name for one in launcher.containers() if one.state == "running"}
+    groups = {name for name in ("t",) if place.cgroup_dirs(name)}
+    run_dirs = set(os.listdir(place.run_dir / "containers"))
+    return known == on_disk and groups == running and run_dirs == running
+
+
+@pytest.mark.kernel
+@pytest.mark.parametrize("step", [step for step in STEPS if "network" not in step])
+def test_whoever_is_killed_at_this_step_the_next_daemon_puts_it_right(
+    place: Place, busybox_root: Path, step: str
+) -> None:
+    reached_in = live_until(place, busybox_root, step)
+
+    launcher = place.launcher()
+
+    assert step.startswith(OTHERS) or not reached_in.isdigit(), f"{step} is passed by nobody"
+    assert eventually(lambda: is_settled(place, launcher))
+    for container in launcher.containers():
+        assert (container.spec.limits, container.state in ("created", "running", "exited")) == (
+            {"pids_max": 30},
+            True,
+        )
+        if container.state == "running":
+            assert launcher.exec("t", ["true"]).wait() == 0
+            launcher.stop("t", 5)
+        launcher.start("t")
+        assert launcher.get("t").state == "running"
+        assert launcher.exec("t", ["true"]).wait() == 0
+        launcher.remove("t", force=True)
+    assert place.remains("t") == []
+
+
+@pytest.mark.kernel
+@pytest.mark.parametrize(
+    "step",
+    [
+        "create.intent",
+        "launch.cgroups",
+        "launch.limits",
+        "supervisor.pipes",
+        "supervisor.cloned",
+        "first.scene",
+    ],
+)
+def test_a_failure_at_a_step_leaves_nothing(place: Place, busybox_root: Path, step: str) -> None:
+    environment = {**os.environ, "CGWARDEN_TEST_MODE": "1", "CGWARDEN_FAILPOINT": f"{step}:enospc"}
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.launcher.owner"],
+        cwd=REPOSITORY,
+        env=environment,
+        input=order_of(place, busybox_root).replace('["create", ', '["run", ', 1),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.returncode == 1
+    assert "No space left on device" in done.stderr.splitlines()[-1]
+    assert eventually(lambda: place.remains("t") == [])
+
+
+def test_every_step_that_is_passed_is_named_and_every_name_is_passed() -> None:
+    sources = (REPOSITORY / "launcher").rglob("*.py")
+    passed = {step for path in sources for step in re.findall(r'\breach\("([^"]+)"\)', path.read_text())}
+
+    assert passed == set(STEPS)
+
+
+def test_failpoints_need_test_mode() -> None:
+    armed: dict[str, Any] = {"CGWARDEN_FAILPOINT": "rm.hidden:kill,end.read:delay=5"}
+
+    assert parse_failpoints(armed) == {}
+    assert parse_failpoints(armed | {"CGWARDEN_TEST_MODE": "1"}) == {
+        "rm.hidden": "kill",
+        "end.read": "delay=5",
+    }
