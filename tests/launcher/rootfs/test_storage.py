@@ -9,14 +9,14 @@ from launcher import BadSpec, ContainerSpec, Launcher
 from launcher.rootfs.loop import attached_to
 from launcher.rootfs.source import UPPER_IMAGE
 from tests.launcher.conftest import Place, eventually
-from tests.launcher.test_rootfs import driver, output, root  # noqa: F401
+from tests.launcher.rootfs.conftest import output
 
 pytestmark = pytest.mark.kernel
 SIZE = 16 << 20
-FILL = "dd if=/dev/zero of=/full bs=1M count=64 2>&1 | grep -o 'No space left.*\\|.*quota exceeded'; ls -s /full; sync"
+FILL = "dd if=/dev/zero of=/full bs=1M count=64 2>&1 | grep -o 'No space.*\\|.*quota exceeded'; ls -s /full"
 
 
-def spec(root: Path, **fields: object) -> ContainerSpec:  # noqa: F811
+def spec(root: Path, **fields: object) -> ContainerSpec:
     wire = {"name": "t", "rootfs": str(root), "command": ["sh", "-c", FILL], "storage_bytes": SIZE}
     return ContainerSpec.from_wire(wire | fields)
 
@@ -26,7 +26,7 @@ def test_a_full_writable_layer_is_full_inside_alone(
     launcher: Launcher,
     root: Path,
     driver: str,
-    place: Place,  # noqa: F811
+    place: Place,
 ) -> None:
     free = os.statvfs(place.state_dir).f_bavail
     launcher.run(spec(root, driver=driver))
@@ -42,7 +42,7 @@ def test_a_full_writable_layer_is_full_inside_alone(
 def test_the_device_of_a_sized_layer_ends_with_the_container(
     launcher: Launcher,
     root: Path,
-    place: Place,  # noqa: F811
+    place: Place,
 ) -> None:
     launcher.run(spec(root, command=["sleep", "100"]))
     image = str(place.state_of("t") / UPPER_IMAGE)
@@ -56,7 +56,7 @@ def test_the_device_of_a_sized_layer_ends_with_the_container(
 
 def test_the_changes_in_a_sized_layer_are_told_while_it_runs_and_kept_over_a_start(
     launcher: Launcher,
-    root: Path,  # noqa: F811
+    root: Path,
 ) -> None:
     launcher.run(
         spec(root, command=["sh", "-c", "cat /count; echo x >> /count; sleep 100"], stop_timeout_sec=0)
@@ -71,7 +71,7 @@ def test_the_changes_in_a_sized_layer_are_told_while_it_runs_and_kept_over_a_sta
 def test_a_size_that_no_driver_can_hold_is_refused_before_anything_is_made(
     launcher: Launcher,
     root: Path,
-    place: Place,  # noqa: F811
+    place: Place,
 ) -> None:
     with pytest.raises(BadSpec, match="storage_bytes: driver vfs cannot hold"):
         launcher.run(spec(root, driver="vfs"))

@@ -1,86 +1,21 @@
 """Root file system drivers: the same behaviour from each, in real containers on the real kernel."""
 
 import os
-import shutil
 import stat
-import subprocess
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from launcher import Container, ContainerSpec, Launcher
+from launcher import Launcher
 from tests.launcher.conftest import Place
+from tests.launcher.rootfs.conftest import Start, changes, output
 
 pytestmark = pytest.mark.kernel
-DRIVERS = ("overlay", "btrfs", "vfs")
 
-
-@pytest.fixture(params=DRIVERS)
-def driver(request: pytest.FixtureRequest, place: Place, tmp_path: Path) -> Iterator[str]:
-    """A driver that works in `place`: btrfs gets a file system of its own there."""
-    if request.param != "btrfs":
-        yield request.param
-        return
-    yield from with_btrfs(place, tmp_path)
-
-
-def with_btrfs(place: Place, tmp_path: Path) -> Iterator[str]:
-    image, top = tmp_path / "btrfs.img", place.state_dir / "btrfs"
-    with open(image, "wb") as file:
-        file.truncate(512 << 20)
-    subprocess.run(["mkfs.btrfs", "-q", image], check=True, stdout=subprocess.DEVNULL)
-    top.mkdir(parents=True)
-    subprocess.run(["mount", "-o", "loop,noatime", image, top], check=True)
-    yield "btrfs"
-    for launcher in place.launchers[-1:]:
-        for container in launcher.containers():
-            launcher.remove(container.name, force=True)
-    subprocess.run(["umount", top], check=True)
-
-
-@pytest.fixture
-def root(busybox_root: Path, tmp_path: Path) -> Path:
-    """A root with something of every kind in it."""
-    top = tmp_path / "root"
-    shutil.copytree(busybox_root, top, symlinks=True)
-    (top / "data" / "deep").mkdir(parents=True)
-    for name in ("kept", "changed", "removed", "deep/far"):
-        (top / "data" / name).write_text(f"{name}\n")
-    os.link(top / "data" / "kept", top / "data" / "linked")
-    (top / "data" / "pointer").symlink_to("kept")
-    os.setxattr(top / "data" / "kept", "user.mark", b"\x00\xff")
-    os.chown(top / "data" / "kept", 1234, 2345)
-    os.mkfifo(top / "data" / "pipe", 0o640)
-    (top / "data" / "kept").chmod(0o4755)
-    return top
-
-
-Start = Callable[..., Container]
-
-
-@pytest.fixture
-def start(launcher: Launcher, root: Path, driver: str) -> Start:
-    def begin(script: str, **fields: object) -> Container:
-        wire = {"name": "t", "rootfs": str(root), "driver": driver, "command": ["sh", "-c", script]}
-        return launcher.run(ContainerSpec.from_wire({"stop_timeout_sec": 0.3} | wire | fields))
-
-    return begin
-
-
-def output(launcher: Launcher, name: str = "t") -> list[str]:
-    launcher.wait(name, 20)
-    return [line.data.decode() for line in launcher.read_log(name)]
-
-
-def changes(launcher: Launcher, name: str = "t") -> list[str]:
-    return [f"{change.kind} {change.path}" for change in launcher.diff(name)]
-
-
-# Directories that a launch makes where the root lacks them, and what a shell leaves, are no change here.
 SCRIPT = """
 echo more >> /data/changed; rm /data/removed; rm -r /data/deep; mkdir /data/deep; echo new > /data/deep/near
-mkdir /made; echo a > /made/a; ln /made/a /made/b; ln -sf changed /data/pointer; chmod 700 /data/pipe; mkdir /made/z
+mkdir /made; echo a > /made/a; ln /made/a /made/b; ln -sf changed /data/pointer; chmod 700 /data/pipe
+mkdir /made/z
 """
 CHANGED = [
     "C /data",
