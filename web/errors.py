@@ -15,6 +15,7 @@ import cgroupfs
 from enforcer import errors as enforcing
 from launcher import errors as launching
 from launcher import network as networking
+from launcher.images import errors as imaging
 from monitor import UnknownMetric
 from web.problems import INTERNAL, INVALID, TIMEOUT, Kind, Problem, answer, at, of_status
 from web.queries import complain
@@ -46,6 +47,12 @@ _NO_GUARDIAN: Final = Kind(
     "guardian-lost", 503, "Leases cannot begin now; nothing was changed", "restart the daemon"
 )
 _NO_ROOT: Final = Kind("missing-root", 422, "The root directory cannot be used")
+_UNKNOWN_IMAGE: Final = Kind("unknown-image", 404, "There is no such image", "`cgwarden image ls` lists them")
+_IMAGE_IN_USE: Final = Kind("conflict", 409, "A container uses the image", "use force to take the name away")
+_BAD_IMAGE: Final = Kind("bad-image", 422, "This cannot be unpacked; nothing of it was kept")
+_MISSING_FILE: Final = Kind("missing-file", 422, "The file cannot be read")
+_PULL_FAILED: Final = Kind("pull-failed", 502, "The registry did not give it")
+_NO_SKOPEO: Final = Kind("not-offered", 501, "This host lacks a program")
 _CANNOT_INVOKE: Final = Kind("cannot-invoke", 422, "The program cannot be executed", exit_code=126)
 _NOT_FOUND: Final = Kind("command-not-found", 422, "There is no such program in the container", exit_code=127)
 _PORT_TAKEN: Final = Kind("port-taken", 409, "The port is in use")
@@ -78,6 +85,13 @@ KINDS: Final[dict[type[Exception], Kind]] = {
     networking.NetworkFailed: _LAUNCH_FAILED,
     launching.LaunchFailed: _LAUNCH_FAILED,
     launching.LauncherError: _LAUNCH_FAILED,
+    imaging.UnknownImage: _UNKNOWN_IMAGE,
+    imaging.AmbiguousImage: INVALID,
+    imaging.ImageInUse: _IMAGE_IN_USE,
+    imaging.BadImage: _BAD_IMAGE,
+    imaging.MissingFile: _MISSING_FILE,
+    imaging.PullFailed: _PULL_FAILED,
+    imaging.NoSkopeo: _NO_SKOPEO,
     cgroupfs.CgroupGone: _GONE,
     cgroupfs.NotOffered: _NOT_OFFERED,
     cgroupfs.Refused: _REFUSED,

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from launcher import Container, ContainerSpec, LogLine
+from launcher.images import ImageStore
 from monitor import Event, HistoryPage, Snapshot, Tombstone, Totals
 from web.access import Access
 from web.health import Health
@@ -34,6 +35,9 @@ class AttachedPart(Protocol):
 
 class LauncherPart(Protocol):
     """Starts, stops and lists containers. Every call but `get` and `containers` may block."""
+
+    @property
+    def images(self) -> ImageStore: ...
 
     def run(self, spec: ContainerSpec) -> Container: ...
 

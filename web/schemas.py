@@ -102,6 +102,29 @@ _WRITE: Final[dict[str, Schema]] = {
     "read_back": maybe(TEXT),
 }
 
+_IMAGE: Final[dict[str, Schema]] = {
+    "id": TEXT,
+    "references": TEXTS,
+    "digests": TEXTS,
+    "created_at": maybe(TEXT),
+    "architecture": TEXT,
+    "os": TEXT,
+    "size_bytes": WHOLE,
+    "layers": TEXTS,
+    "config": ANY_OBJECT,
+}
+
+_IMPORT: Final[dict[str, Schema]] = {
+    "path": TEXT,
+    "reference": TEXT,
+    "kind": {"type": "string", "enum": ["auto", "oci", "docker", "root"]},
+    "entrypoint": TEXTS,
+    "command": TEXTS,
+    "env": TEXT_MAP,
+    "workdir": TEXT,
+    "user": TEXT,
+}
+
 _EVENT: Final[dict[str, Schema]] = {
     "id": WHOLE,
     "time": TIME,
@@ -285,6 +308,13 @@ SCHEMAS: Final[dict[str, Schema]] = {
             "events": many(ref("Event")),
         }
     ),
+    "Image": shape(_IMAGE),
+    "ImageList": shape({"images": many(ref("Image"))}),
+    "PullWish": shape({"reference": TEXT, "insecure": FLAG, "auth_file": TEXT}, optional=True),
+    "ImportWish": shape(_IMPORT, optional=True),
+    "TagWish": shape({"reference": TEXT, "name": TEXT}, optional=True),
+    "VerifyWish": shape({"reference": TEXT}, optional=True),
+    "RemovedImages": shape({"references": TEXTS, "images": TEXTS, "layers": TEXTS}),
     "Event": shape(_EVENT),
     "EventPage": shape({"events": many(ref("Event")), "last_id": WHOLE}),
     "Decision": ANY_OBJECT,

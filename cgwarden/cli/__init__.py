@@ -25,6 +25,7 @@ MODULES = {
     "limit": "limit",
     "events": "events",
     "why": "why",
+    "image": "image",
     "doctor": "doctor",
     "demo": "demo",
     "dashboard": "about",

@@ -20,6 +20,7 @@ def for_each(
     *,
     as_json: bool,
     say: Callable[[str, Any], str] | None = None,
+    check: Callable[[str], object] = check_name,
 ) -> int:
     """Call `act` for each name and print the names (or `say`'s line), or with --json what `act` returned.
 
@@ -27,7 +28,7 @@ def for_each(
     the first is touched. A missing daemon ends it at once.
     """
     for name in names:
-        check_name(name)
+        check(name)
     results, codes = [], []
     for name in names:
         try:

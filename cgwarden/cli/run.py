@@ -36,7 +36,7 @@ def _run(args: Args) -> int:
 def refused(problem: Problem) -> int:
     """The daemon's no: 125 where docker's run would say so too, else the code every verb has for it."""
     code = fail(problem)
-    ours = code == failures.FAILED or problem.slug in ("missing-root", "launch-failed")
+    ours = code == failures.FAILED or problem.slug in ("missing-root", "launch-failed", "unknown-image")
     return failures.REFUSED_RUN if ours else code
 
 

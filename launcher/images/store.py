@@ -94,9 +94,11 @@ class ImageStore:
         return self.resolve(image_id)
 
     def images(self) -> list[Image]:
-        """All, by name; those without one last."""
-        found = [self._complete(self.catalog.image(image_id)) for image_id in self.catalog.ids()]
-        return sorted(found, key=lambda image: (not image.references, image.references, image.id))
+        """All that are whole, by name; those without one last."""
+        found = (self._readable(image_id) for image_id in self.catalog.ids())
+        return sorted(
+            filter(None, found), key=lambda image: (not image.references, image.references, image.id)
+        )
 
     def remove(self, ref: str, *, force: bool = False) -> Removed:
         """Take a name away; with the last name goes the image, and what no other needs of its layers.
@@ -140,7 +142,8 @@ class ImageStore:
 
     def _stands_on(self, use: Use, image_id: str) -> bool:
         """By its layers; of several images with the same ones it is that which the container's name tells."""
-        if use.layers != self._complete(self.catalog.image(image_id)).layers:
+        image = self._readable(image_id)
+        if image is None or use.layers != image.layers:
             return False
         try:
             told = self.resolve(use.image)
@@ -151,8 +154,16 @@ class ImageStore:
     def _collect_layers(self) -> tuple[str, ...]:
         used = {layer for use in read_uses(self.state_dir) for layer in use.layers}
         for image_id in self.catalog.ids():
-            used.update(self.catalog.image(image_id).layers)
+            image = self._readable(image_id)
+            used.update(image.layers if image else ())
         return tuple(self.layers.collect(used))
+
+    def _readable(self, image_id: str) -> Image | None:
+        """None for one that somebody damaged, or removed just now."""
+        try:
+            return self._complete(self.catalog.image(image_id))
+        except LauncherError:
+            return None
 
     def _complete(self, image: Image) -> Image:
         hiding = [self.layers.meta(layer).get("hides_below", False) for layer in image.layers]

@@ -9,6 +9,7 @@ from typing import Any
 
 from fastapi import FastAPI
 
+from launcher.images import ImageStore
 from monitor import EventLog
 from tests.web.client import PATIENCE_SEC, Client, wait_until
 from tests.web.fakes import FakeEnforcer, FakeLauncher, FakeMonitor
@@ -29,6 +30,7 @@ class Rig(Client):
         super().__init__(str(directory / "run" / "s.sock"), local_address(sockets[1]))
         self.directory = directory
         self.launcher = FakeLauncher()
+        self.launcher.images = ImageStore(str(directory / "state"))
         self.monitor = FakeMonitor(self.launcher)
         self.enforcer = FakeEnforcer(self.launcher)
         self.events = EventLog(None)

@@ -45,6 +45,8 @@ ANSWERS = {
     "/api/v1/containers/web/history": "History",
     "/api/v1/containers/web/processes": "ProcessList",
     "/api/v1/containers/ghost": "Problem",
+    "/api/v1/images": "ImageList",
+    "/api/v1/images/ghost": "Problem",
     "/api/v1/host": "Host",
     "/api/v1/host/history": "History",
     "/api/v1/events": "EventPage",
