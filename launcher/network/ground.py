@@ -23,7 +23,7 @@ from launcher.network.addresses import BRIDGE_PREFIX, Names, Network, choose_poo
 from launcher.network.errors import NetworkFailed
 from launcher.network.leases import Lease, LeaseBook
 from launcher.network.nft import Nft, RulesRefused
-from launcher.network.wiring import Wiring
+from launcher.network.wiring import Wiring, kernel_steps
 
 if TYPE_CHECKING:
     from launcher.network.links import Links
@@ -56,29 +56,40 @@ class Ground:
     def lay(cls, directory: str, names: Names, config: NetworkConfig, book: LeaseBook) -> Ground:
         """Choose the addresses, make the bridge, replace the tables with what the leases say.
 
-        Raises NetworkUnavailable, NetworkFailed; what was made is what the next try, or daemon, goes on with.
+        Raises NetworkUnavailable, NetworkFailed; nothing is left then, unless running containers use it.
         """
-        nft = Nft()
-        from launcher.network.links import Links
+        with contextlib.ExitStack() as undo:
+            nft = Nft()
+            undo.callback(nft.close)
+            from launcher.network.links import Links
 
-        links = Links()
-        with _one_daemon_at_a_time():
-            before = read_note(directory)
-            pool = _choose(before, names, config, links, in_use=bool(book.all()))
-            uplinks = links.uplinks() | set(config.uplinks)
-            wiring = Wiring(names, pool, links.mtu_of(uplinks), book, links, nft)
-            ground = cls(directory, config, wiring, links, nft)
-            ground._opened = set(before.get("opened", ()))
-            ground._write_note()
-            reach("network.noted")
-            if str(pool) != before.get("pool"):
-                links.delete(names.bridge)
-            links.make_bridge(names.bridge, pool, wiring.mtu)
-        reach("network.bridged")
-        ground._open(uplinks)
-        ground.write_rules(book.all())
-        reach("network.ruled")
+            links = Links()
+            undo.callback(links.close)
+            with kernel_steps("bridge"), _one_daemon_at_a_time():
+                before = read_note(directory)
+                pool = _choose(before, names, config, links, in_use=bool(book.all()))
+                uplinks = links.uplinks() | set(config.uplinks)
+                wiring = Wiring(names, pool, links.mtu_of(uplinks), book, links, nft)
+                ground = cls(directory, config, wiring, links, nft)
+                ground._opened = set(before.get("opened", ()))
+                undo.callback(ground._clear_unused, book)
+                ground._write_note()
+                reach("network.noted")
+                if str(pool) != before.get("pool"):
+                    links.delete(names.bridge)
+                links.make_bridge(names.bridge, pool, wiring.mtu)
+                reach("network.bridged")
+            with kernel_steps("bridge"):
+                ground._open(uplinks)
+                ground.write_rules(book.all())
+                reach("network.ruled")
+            undo.pop_all()
         return ground
+
+    def _clear_unused(self, book: LeaseBook) -> None:
+        if not book.all():
+            with contextlib.suppress(NetworkFailed):
+                self.clear()
 
     def write_rules(self, leases: Sequence[Lease]) -> None:
         """Both tables as they shall be, in one transaction."""

@@ -1,20 +1,22 @@
 """The bridge, the pairs of links and their queues, made through pyroute2; used by the daemon alone, since
 pyroute2 takes 200 ms to import.
 
-One object works on the namespace of the thread that made it. What is gone already is no error when it shall
-go.
+One object works on the namespace of the thread that made it, and has a thread of its own: an IPRoute makes an
+event loop and a socket for every thread that uses it, and closes those of its own thread alone. What is gone
+already is no error when it shall go.
 """
 
 from __future__ import annotations
 
 import contextlib
 import errno
+import functools
 import ipaddress
 import os
 import socket
-import threading
-from collections.abc import Iterator
-from typing import Any, Final
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Concatenate, Final, ParamSpec, TypeVar
 
 from pyroute2 import IPRoute
 from pyroute2.netlink.exceptions import NetlinkError
@@ -49,19 +51,35 @@ def _step(what: str) -> Iterator[None]:
         raise NetworkFailed(what, os.strerror(code) if code else str(e)) from e
 
 
+_Given = ParamSpec("_Given")
+_Answer = TypeVar("_Answer")
+
+
+def _on_its_thread(
+    method: Callable[Concatenate[Links, _Given], _Answer],
+) -> Callable[Concatenate[Links, _Given], _Answer]:
+    @functools.wraps(method)
+    def call(self: Links, /, *args: _Given.args, **kwargs: _Given.kwargs) -> _Answer:
+        return self.thread.submit(method, self, *args, **kwargs).result()
+
+    return call
+
+
 class Links:
-    """Interfaces of the host."""
+    """Interfaces of the host. Safe to call from any thread; one thing is done at a time."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._netlink = IPRoute()
+        self.thread = ThreadPoolExecutor(1, thread_name_prefix="netlink")
+        self._netlink: Any = self.thread.submit(IPRoute).result()
 
     def close(self) -> None:
-        self._netlink.close()
+        self.thread.submit(self._netlink.close).result()
+        self.thread.shutdown()
 
+    @_on_its_thread
     def routes(self) -> list[tuple[Network, str]]:
         """Which networks the host reaches, or is part of, and by which device; default routes apart."""
-        with self._lock, _step("read the host's routes"):
+        with _step("read the host's routes"):
             found = []
             names = self._names()
             for route in self._netlink.get_routes(family=socket.AF_INET):
@@ -70,17 +88,19 @@ class Links:
                     found.append((ipaddress.IPv4Network((destination, route["dst_len"])), device))
             return found
 
+    @_on_its_thread
     def uplinks(self) -> set[str]:
         """The devices of the default routes."""
-        with self._lock, _step("read the host's routes"):
+        with _step("read the host's routes"):
             names = self._names()
             routes = self._netlink.get_routes(family=socket.AF_INET)
             devices = {names.get(r.get_attr("RTA_OIF")) for r in routes if r.get_attr("RTA_DST") is None}
             return {device for device in devices if device and device != LOOPBACK}
 
+    @_on_its_thread
     def names(self) -> dict[str, str]:
         """Every interface of this namespace, and its alias."""
-        with self._lock, _step("list the host's links"):
+        with _step("list the host's links"):
             return {
                 link.get_attr("IFLA_IFNAME"): link.get_attr("IFLA_IFALIAS") or ""
                 for link in self._netlink.get_links()
@@ -89,9 +109,10 @@ class Links:
     def _names(self) -> dict[int, str]:
         return {link["index"]: link.get_attr("IFLA_IFNAME") for link in self._netlink.get_links()}
 
+    @_on_its_thread
     def mtu_of(self, devices: set[str]) -> int:
         """The smallest of these, so that no packet of a container is too large for its way out."""
-        with self._lock, _step("list the host's links"):
+        with _step("list the host's links"):
             found = [
                 link.get_attr("IFLA_MTU")
                 for link in self._netlink.get_links()
@@ -99,10 +120,11 @@ class Links:
             ]
         return min(found, default=DEFAULT_MTU)
 
+    @_on_its_thread
     def make_bridge(self, name: str, pool: Network, mtu: int) -> None:
         """With a MAC of its own: else it takes a port's, and another when that goes."""
         gateway = gateway_of(pool)
-        with self._lock, _step(f"make the bridge {name}"):
+        with _step(f"make the bridge {name}"):
             with _already_there():
                 self._netlink.link("add", ifname=name, kind="bridge", address=mac_of(gateway))
             netns.write_setting(f"ipv6/conf/{name}/disable_ipv6", "1")
@@ -113,32 +135,37 @@ class Links:
         netns.write_setting(f"ipv4/conf/{name}/forwarding", "1")
         netns.write_setting(f"ipv4/conf/{name}/route_localnet", "1")
 
+    @_on_its_thread
     def make_pair(self, name: str, namespace: int, address: Address) -> None:
         """The host's end here, `eth0` born in the namespace; both are down."""
         peer = {"ifname": INSIDE, "net_ns_fd": namespace, "address": mac_of(address)}
-        with self._lock, _step(f"make the link {name}"):
+        with _step(f"make the link {name}"):
             self._netlink.link("add", ifname=name, kind="veth", peer=peer)
         netns.write_setting(f"ipv6/conf/{name}/disable_ipv6", "1")
 
+    @_on_its_thread
     def plug(self, name: str, bridge: str, mtu: int) -> None:
         """The host's end becomes a port of the bridge and goes up; who sends what must be settled before."""
-        with self._lock, _step(f"plug {name} into {bridge}"):
+        with _step(f"plug {name} into {bridge}"):
             master = _index_of(bridge)
             self._netlink.link("set", index=_index_of(name), master=master, state="up", mtu=mtu)
 
+    @_on_its_thread
     def label(self, name: str, container: str) -> None:
         """`ip link` tells whose link it is, and so does one dump of all counters, after any restart."""
-        with self._lock, _step(f"label {name}"):
+        with _step(f"label {name}"):
             self._netlink.link("set", index=_index_of(name), ifalias=container)
 
+    @_on_its_thread
     def shape(self, name: str, bits_per_sec: int) -> None:
         """What leaves through this interface, by a token bucket."""
-        with self._lock, _step(f"shape {name} to {bits_per_sec} bit/s"):
+        with _step(f"shape {name} to {bits_per_sec} bit/s"):
             _shape(self._netlink, _index_of(name), bits_per_sec)
 
+    @_on_its_thread
     def delete(self, name: str) -> None:
         """Both ends; waits for the kernel, some 25 ms."""
-        with self._lock, _step(f"delete {name}"), _already_gone():
+        with _step(f"delete {name}"), _already_gone():
             self._netlink.link("del", index=_index_of(name))
 
 

@@ -40,17 +40,22 @@ def current() -> int:
     return os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
 
 
+def enter(namespace: int) -> None:
+    """The calling thread goes there, and stays."""
+    _call("setns", ctypes.c_int(namespace), ctypes.c_int(CLONE_NEWNET))
+
+
 @contextlib.contextmanager
 def inside(namespace: int) -> Iterator[None]:
     """The calling thread works in that namespace: sockets made there stay there."""
     home = current()
     try:
-        _call("setns", ctypes.c_int(namespace), ctypes.c_int(CLONE_NEWNET))
+        enter(namespace)
         try:
             yield
         finally:
             # A thread that cannot come back must not go on: what it did next would hit the wrong host.
-            _call("setns", ctypes.c_int(home), ctypes.c_int(CLONE_NEWNET))
+            enter(home)
     finally:
         os.close(home)
 
@@ -65,7 +70,7 @@ def make() -> int:
             prepare()
             return made
         finally:
-            _call("setns", ctypes.c_int(home), ctypes.c_int(CLONE_NEWNET))
+            enter(home)
     finally:
         os.close(home)
 

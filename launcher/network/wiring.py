@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -55,7 +55,7 @@ class Wiring:
         lease = self._book.take(self.pool, wanted)
         name = self.names.link(lease.address)
         try:
-            with _kernel_steps("network"), contextlib.ExitStack() as undo:
+            with kernel_steps("network"), contextlib.ExitStack() as undo:
                 reach("network.leased")
                 namespace = netns.make()
                 undo.callback(os.close, namespace)
@@ -90,7 +90,7 @@ class Wiring:
         """A ready network becomes this container's."""
         lease = self._book.give(wired.lease, container, ports)
         reach("network.given")
-        with _kernel_steps("network"):
+        with kernel_steps("network"):
             self._links.label(self.names.link(lease.address), container)
             if ports:
                 self.apply(rules.plan_ports(self.names, lease))
@@ -120,7 +120,8 @@ class Wiring:
 
 
 @contextlib.contextmanager
-def _kernel_steps(what: str) -> Any:
+def kernel_steps(what: str) -> Iterator[None]:
+    """What the kernel or the disk refuses below is told as the launcher's own error."""
     try:
         yield
     except OSError as e:
