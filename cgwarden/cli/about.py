@@ -11,6 +11,7 @@ _GROUPS = (
     ("Start and end", "run create start restart exec stop kill rm wait"),
     ("Look", "ps inspect stats procs logs events why dashboard"),
     ("Steer", "limit freeze thaw"),
+    ("Images", "image"),
     ("The service", "serve doctor demo version"),
 )
 _FIRST_STEPS = """\
