@@ -1,4 +1,5 @@
-"""How long create+start takes, ours beside `runc run -d`: same root, namespaces and limits, in turns.
+"""How long create+start takes, ours beside `runc run -d`: same root, namespaces, limits and
+seccomp profile, in turns.
 
 ``python -m bench launch`` goes through a daemon of its own, as users do: POST /api/v1/containers over the
 unix socket. ``--alone`` drives the launcher in this process, ``--socket PATH`` a daemon that runs already.
@@ -22,6 +23,7 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+from bench.oci import seccomp_of_default
 from bench.serving import serving
 
 MEMORY_BYTES = 64 << 20
@@ -127,6 +129,7 @@ class Runc:
         self._state = str(where / "runc")
         self._parent = f"cgwtest-{uuid4().hex[:8]}"
         self._bundles = where / "bundles"
+        self._seccomp = seccomp_of_default()
         self._root = root
 
     def prepare(self, name: str) -> None:
@@ -139,6 +142,7 @@ class Runc:
         config["process"] |= {"terminal": False, "args": COMMAND}
         kinds = ("pid", "network", "ipc", "uts", "mount", "cgroup")
         config["linux"]["namespaces"] = [{"type": kind} for kind in kinds]
+        config["linux"]["seccomp"] = self._seccomp
         config["linux"]["cgroupsPath"] = f"/{self._parent}/{name}"
         config["linux"]["resources"] |= {
             "memory": {"limit": MEMORY_BYTES},
