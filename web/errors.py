@@ -48,7 +48,7 @@ _NO_GUARDIAN: Final = Kind(
 )
 _NO_ROOT: Final = Kind("missing-root", 422, "The root directory cannot be used")
 _UNKNOWN_IMAGE: Final = Kind("unknown-image", 404, "There is no such image", "`cgwarden image ls` lists them")
-_IMAGE_IN_USE: Final = Kind("conflict", 409, "A container uses the image", "use force to take the name away")
+_IMAGE_IN_USE: Final = Kind("conflict", 409, "A container uses the image")
 _BAD_IMAGE: Final = Kind("bad-image", 422, "This cannot be unpacked; nothing of it was kept")
 _MISSING_FILE: Final = Kind("missing-file", 422, "The file cannot be read")
 _PULL_FAILED: Final = Kind("pull-failed", 502, "The registry did not give it")

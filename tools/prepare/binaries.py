@@ -49,6 +49,16 @@ def fetch_promtool(log: Path) -> None:
     debian.extract(("promtool", "prometheus"), "usr/bin/promtool", BIN / "promtool", log)
 
 
+def fetch_registry(log: Path) -> None:
+    """Debian's registry of images, whose package would start it as a service."""
+    debian.extract(("docker-registry",), "usr/bin/docker-registry", BIN / "docker-registry", log)
+
+
+def has_registry() -> bool:
+    """Whether the registry is where the tests look."""
+    return (BIN / "docker-registry").is_file()
+
+
 def has_helm() -> bool:
     """Whether helm is where the tests look."""
     return (BIN / "helm").is_file()
@@ -61,7 +71,8 @@ def has_promtool() -> bool:
 
 def missing_test_packages() -> list[str]:
     """Debian packages that the tests need and that are not here."""
-    return _missing({"chromium": "chromium", "busybox": "busybox-static", "runc": "runc"})
+    programs = {"chromium": "chromium", "busybox": "busybox-static", "runc": "runc", "skopeo": "skopeo"}
+    return _missing(programs)
 
 
 def missing_bench_packages() -> list[str]:
@@ -75,7 +86,9 @@ def install_bench_packages(log: Path) -> None:
 
 
 def install_test_packages(log: Path) -> None:
-    """A browser for the dashboard, a static program for the smallest root, a runtime for the chart's pod."""
+    """A browser for the dashboard, a static program for the smallest root, a runtime for the chart's pod,
+    and what pulls images.
+    """
     debian.install(missing_test_packages(), log)
 
 

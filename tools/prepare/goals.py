@@ -39,6 +39,7 @@ _CHECK: Final = (
 _TEST: Final = (
     Step("Test packages", (), binaries.install_test_packages, lambda: not binaries.missing_test_packages()),
     Step("promtool", (), binaries.fetch_promtool, binaries.has_promtool),
+    Step("Image registry", (), binaries.fetch_registry, binaries.has_registry),
 )
 _FUZZ: Final = (Step("Fuzzer", ("requirements/fuzz.txt",), python.install_fuzzer, python.has_fuzzer),)
 _GUEST: Final = (
