@@ -14,12 +14,13 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final, TextIO
 
+from tools.prepare.binaries import BIN
 from tools.prepare.guest import BINDS, GUEST, PYTHON_IMAGE, VIRTME, kernel_image, make_image, place
 from tools.prepare.steps import ROOT, SetupFailed
 
 RESULTS: Final = GUEST / "results"
 INSIDE: Final = Path(__file__).with_name("inside.sh")
-SOURCES: Final = ("cgroupfs", "tests", "tools", "pyproject.toml")
+SOURCES: Final = ("cgroupfs", "launcher", "tests", "tools", "pyproject.toml")
 NODE: Final = "1G"
 # Directories of the host that the guest may write to, without the host ever seeing it.
 THROWN_AWAY: Final = ("/etc", "/lib", "/var", "/tmp")
@@ -52,6 +53,7 @@ def _script(command: Sequence[str]) -> str:
     passed = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
     lines = [f"export {name}={shlex.quote(value)}" for name, value in passed.items()]
     words = [f'"{word}"' if word.startswith("$RESULTS/") else shlex.quote(word) for word in command]
+    lines.append(f"export PATH={shlex.quote(str(BIN))}:$PATH")
     return "\n".join([*lines, f"cd {shlex.quote(str(ROOT))}", " ".join(words), ""])
 
 

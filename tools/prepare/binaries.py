@@ -49,6 +49,16 @@ def fetch_promtool(log: Path) -> None:
     debian.extract(("promtool", "prometheus"), "usr/bin/promtool", BIN / "promtool", log)
 
 
+def fetch_apparmor_parser(log: Path) -> None:
+    """What loads AppArmor's profiles, for the guest; installed, its package would load the machine's own."""
+    debian.extract(("apparmor",), "sbin/apparmor_parser", BIN / "apparmor_parser", log)
+
+
+def has_apparmor_parser() -> bool:
+    """Whether apparmor_parser is where the guest looks."""
+    return (BIN / "apparmor_parser").is_file()
+
+
 def fetch_registry(log: Path) -> None:
     """Debian's registry of images, whose package would start it as a service."""
     debian.extract(("docker-registry",), "usr/bin/docker-registry", BIN / "docker-registry", log)

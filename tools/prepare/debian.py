@@ -36,10 +36,12 @@ def extract(packages: Sequence[str], member: str, target: Path, log: Path) -> No
     update_lists(log)
     package = next((name for name in packages if _is_offered(name)), packages[-1])
     with unpacked(package, log) as root:
-        if not Path(root, member).is_file():
+        # A release with merged /usr may have it in either place.
+        found = next((path for path in (root / member, root / "usr" / member) if path.is_file()), None)
+        if found is None:
             raise SetupFailed(f"Debian's {package} holds no {member} here: put it on PATH by hand")
         target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.move(Path(root, member), target)
+        shutil.move(found, target)
 
 
 @contextlib.contextmanager

@@ -45,6 +45,7 @@ _FUZZ: Final = (Step("Fuzzer", ("requirements/fuzz.txt",), python.install_fuzzer
 _GUEST: Final = (
     Step("Guest programs", (), guest.install_packages, lambda: not guest.missing_packages()),
     Step("Guest kernel", (), guest.fetch_kernel, guest.has_kernel, version=" ".join(guest.MODULES)),
+    Step("AppArmor parser", (), binaries.fetch_apparmor_parser, binaries.has_apparmor_parser),
     Step("Guest boot", ("requirements/guest.txt",), guest.install_virtme, guest.has_virtme),
     Step(
         "Guest Python",

@@ -43,7 +43,7 @@ MODULES: Final = (
 # Distributions that tests/cgroupfs imports, and what those import.
 _TEST_PACKAGES: Final = (
     "pytest", "pytest-timeout", "hypothesis", "sortedcontainers", "pluggy", "iniconfig", "packaging",
-    "pygments", "psutil", "pyroute2",
+    "pygments", "psutil", "pyroute2", "zstandard",
 )  # fmt: skip
 _NOT_COPIED: Final = (
     "test", "tests", "site-packages", "dist-packages", "idlelib", "lib2to3", "tkinter", "turtledemo",
