@@ -92,7 +92,7 @@ def check(site: Site, spec: ContainerSpec) -> ContainerSpec:
     site.confiner.confine(spec)
     if spec.rootfs:
         spec = replace(spec, rootfs=site.real_root(spec))
-    return replace(spec, driver=site.roots.check(spec))
+    return site.roots.check(spec)
 
 
 def _facts(site: Site, spec: ContainerSpec, created_at: str) -> plan.LaunchFacts:

@@ -14,6 +14,7 @@ from launcher.capabilities import plan_ambient, plan_capabilities
 from launcher.confinement import Confinement
 from launcher.procview.hint import thread_hint
 from launcher.procview.operation import MountProcView
+from launcher.rootfs.changing import ChangeRoot
 from launcher.rootfs.mounting import MountRoot
 from launcher.rootfs.source import RootSource
 from launcher.seal import Program
@@ -35,6 +36,7 @@ class LaunchFacts:
     masked_directories: tuple[str, ...]
     read_only_paths: tuple[str, ...]
     root: RootSource
+    pivots: bool
     confinement: Confinement
     proc_view: str = ""
     time_offsets: Mapping[str, int] = field(default_factory=dict)
@@ -77,7 +79,7 @@ def plan_inside(spec: ContainerSpec, facts: LaunchFacts, media_fd: int = -1) -> 
         plan.append(do.LoopbackUp())
     if namespaces.source_of(spec, "uts") == namespaces.NEW:
         plan.append(do.SetHostname(spec.hostname))
-    return [*plan, do.ChangeRoot(spec.read_only)]
+    return [*plan, ChangeRoot(spec.read_only, facts.pivots)]
 
 
 def plan_program(spec: ContainerSpec, confinement: Confinement, *, viewed: bool = False) -> Program:

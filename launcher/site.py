@@ -104,6 +104,7 @@ class Site:
             masked_directories=self.masks.directories,
             read_only_paths=self.masks.read_only,
             root=self.roots.plan(spec, self.layers_of(spec)),
+            pivots=self.roots.pivots,
             confinement=confinement or Confinement(),
             proc_view=self.proc_view.directory(self.cgroup_of(spec.name)) if viewed else "",
             time_offsets=spec.time_offsets or (own_uptime() if viewed else {}),

@@ -8,11 +8,13 @@ import contextlib
 import json
 import os
 from collections.abc import Iterator, Set
+from dataclasses import replace
 from typing import BinaryIO, Final
 
 from launcher.errors import BadSpec, LauncherError, LaunchFailed
 from launcher.rootfs.btrfs import Btrfs
 from launcher.rootfs.changes import Change, read_changes
+from launcher.rootfs.changing import can_pivot
 from launcher.rootfs.driver import DriverUnavailable, OpenTrees, RootDriver
 from launcher.rootfs.layertar import write_layer
 from launcher.rootfs.merged import opened_empty, opened_merged
@@ -31,18 +33,23 @@ class Roots:
     def __init__(self, state_dir: str, default: str = "overlay") -> None:
         self._containers = f"{state_dir}/containers"
         self._default = default
+        self.pivots: Final = can_pivot()
+        """Whether pivot_root works here; else containers are entered by chroot."""
         made: list[RootDriver] = [Overlay(state_dir), Btrfs(state_dir), Vfs(state_dir)]
         self._drivers: Final = {driver.name: driver for driver in made}
 
-    def check(self, spec: ContainerSpec) -> str:
-        """The driver's name for this container; refuses what it or the host cannot do, before all else."""
+    def check(self, spec: ContainerSpec) -> ContainerSpec:
+        """The spec with its driver, and without what this host's way to change the root cannot allow; refuses
+        what they cannot do, before all else.
+        """
         name = spec.driver or self._default
         driver = self._drivers[name]
         if name != "overlay" and (why := driver.why_not()):
             raise DriverUnavailable(name, why)
         if spec.storage_bytes is not None and (why := driver.check_storage(spec.storage_bytes)):
             raise BadSpec("storage_bytes", why)
-        return name
+        spec = replace(spec, driver=name)
+        return spec if self.pivots else _without_chroot(spec)
 
     def plan(self, spec: ContainerSpec, layers: tuple[str, ...]) -> RootSource:
         """What `prepare` will make, or has made."""
@@ -131,3 +138,11 @@ class Roots:
     def sweep(self, used: Set[str]) -> list[tuple[str, str]]:
         """After a crash: whatever belongs to no container of `used` goes; (name, what it was) for each."""
         return [found for driver in self._drivers.values() for found in driver.sweep(used)]
+
+
+def _without_chroot(spec: ContainerSpec) -> ContainerSpec:
+    """A second chroot would lead out: the capability is dropped, on record and for `exec` too."""
+    if "SYS_CHROOT" in spec.cap_add:
+        why = "SYS_CHROOT cannot be given: pivot_root does not work here, and from a chroot it leads out"
+        raise BadSpec("cap_add", why)
+    return replace(spec, cap_drop=tuple(dict.fromkeys([*spec.cap_drop, "SYS_CHROOT"])))
