@@ -6,6 +6,7 @@ by the operation.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import socket
@@ -87,7 +88,23 @@ class StopPropagation:
         return "make all mounts slaves: nothing mounted here reaches the host"
 
     def execute(self, scene: Scene) -> None:
+        try:
+            syscalls.set_propagation(b"/", syscalls.MS_REC | syscalls.MS_SLAVE)
+        except OSError as e:
+            if e.errno != errno.EINVAL:
+                raise
+            self._from_the_top()
+
+    def _from_the_top(self) -> None:
+        """In a chroot `/` is no mount. Joining our own mount namespace leads to its real root, for a moment."""
+        root = os.open("/", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        own = os.open("/proc/self/ns/mnt", os.O_RDONLY | os.O_CLOEXEC)
+        syscalls.setns(own, syscalls.CLONE_NEWNS)
         syscalls.set_propagation(b"/", syscalls.MS_REC | syscalls.MS_SLAVE)
+        os.fchdir(root)
+        os.chroot(".")
+        os.close(own)
+        os.close(root)
 
 
 @dataclass(frozen=True, slots=True)
