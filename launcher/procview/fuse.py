@@ -96,11 +96,17 @@ def _init(_tree: Tree, _number: int, body: bytes) -> bytes:
 
 def _lookup(tree: Tree, parent: int, body: bytes) -> bytes:
     node = tree.find(parent, body.split(b"\0", 1)[0])
-    return _ENTRY.pack(node.number, 0, KEEP_SEC, 0, 0, 0) + _attr(node)
+    return _ENTRY.pack(node.number, 0, KEEP_SEC, _attr_sec(node), 0, 0) + _attr(node)
 
 
 def _getattr(tree: Tree, number: int, _body: bytes) -> bytes:
-    return struct.pack("=QII", 0, 0, 0) + _attr(tree.node(number))
+    node = tree.node(number)
+    return struct.pack("=QII", _attr_sec(node), 0, 0) + _attr(node)
+
+
+def _attr_sec(node: Node) -> int:
+    """Directories never change; files do in size."""
+    return KEEP_SEC if node.mode == DIRECTORY else 0
 
 
 def _attr(node: Node) -> bytes:
