@@ -10,9 +10,10 @@ import json
 import os
 import select
 import socket
+from dataclasses import astuple
 from typing import Any, Final
 
-from launcher import channel, cloning, handover, inside, records, settling, stdio, terminal
+from launcher import channel, cloning, handover, inside, records, settling, stdio, terminal, userns
 from launcher.failpoints import reach
 from launcher.handover import Handover
 from launcher.operations import Scene
@@ -93,10 +94,13 @@ def _launch(
         plan_inside(spec, facts, media_fd),
         plan_program(spec, facts.confinement, viewed=bool(facts.proc_view)),
     )
+    owned = userns.make_namespaces(spec, facts.ids)
     fds, unified_fd, joins = _await_places(daemon)
+    joins = owned | joins
     pid, pidfd = cloning.clone_first(spec, facts.time_offsets, joins, unified_fd)
     if pid == 0:
-        inside.start(plan, program, Scene(fds, joins), container_ends, theirs)
+        scene = Scene(fds, joins, *((0, 0) if facts.ids is None else astuple(facts.ids)))
+        inside.start(plan, program, scene, container_ends, theirs)
     for fd in (*fds, *joins.values(), *container_ends, *([] if unified_fd is None else [unified_fd])):
         os.close(fd)
     if media_fd >= 0:

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 
-from launcher import namespaces, syscalls
+from launcher import namespaces, syscalls, terminal, userns
 from launcher.spec import ContainerSpec
 
 CLOCKS: Final = {"monotonic_sec": "monotonic", "boottime_sec": "boottime"}
@@ -65,14 +65,28 @@ def _new_time(offsets: Mapping[str, int]) -> None:
         os.close(fd)
 
 
-def enter(pidfd: int) -> None:
-    """All namespaces of that process which are not ours, at once: no less and no more than it has."""
-    place = f"/proc/{_pid_of(pidfd)}/ns/"
-    theirs = {
-        kind: os.readlink(place + kind) for kind in os.listdir("/proc/self/ns") if kind in namespaces.FLAGS
-    }
-    other = (kind for kind, link in theirs.items() if link != os.readlink(f"/proc/self/ns/{kind}"))
-    syscalls.setns(pidfd, sum(namespaces.FLAGS[kind] for kind in other))
+def enter(pidfd: int) -> int | None:
+    """All namespaces of that process which are not ours, at once: no less and no more than it has.
+
+    Its user namespace is left for `enter_user`, which needs what we give back: the host's id of root inside.
+    """
+    pid = _pid_of(pidfd)
+    place = f"/proc/{pid}/ns/"
+    known = (kind for kind in os.listdir("/proc/self/ns") if kind in namespaces.FLAGS)
+    theirs = {kind: os.readlink(place + kind) for kind in known}
+    other = [kind for kind, link in theirs.items() if link != os.readlink(f"/proc/self/ns/{kind}")]
+    owner = userns.read_inside_root(pid) if "user" in other else None
+    if flags := sum(namespaces.FLAGS[kind] for kind in other if kind != "user"):
+        syscalls.setns(pidfd, flags)
+    return owner
+
+
+def enter_user(pidfd: int, owner: int, stdio: Sequence[int]) -> None:
+    """After the clone into the container's cgroup, which the host's root alone may enter."""
+    for fd in stdio:
+        terminal.give_to(fd, owner, owner)
+    syscalls.setns(pidfd, syscalls.CLONE_NEWUSER)
+    userns.become_inside_root()
 
 
 def _pid_of(pidfd: int) -> int:

@@ -13,6 +13,7 @@ from typing import Final, NoReturn
 from launcher import channel, cloning, syscalls, terminal
 from launcher.failpoints import reach
 from launcher.operations import Operation, Scene
+from launcher.rlimits import raise_rlimits
 from launcher.seal import STATUS_FD, Failure, Program, failure_of, place_descriptors, report, run_program
 
 JOIN_STEP: Final = "join the container"
@@ -29,6 +30,8 @@ def start(
         os.setsid()
         os.umask(0o022)
         reach("first.begun")
+        for fd in stdio if scene.owner else ():
+            terminal.give_to(fd, scene.owner, scene.owner)
         for operation in plan:
             try:
                 operation.execute(scene)
@@ -110,7 +113,8 @@ def _join(pidfd: int, client: socket.socket, terminals_fd: int | None, status: s
         for fd in entries:
             os.write(fd, b"0")
             os.close(fd)
-        cloning.enter(pidfd)
+        raise_rlimits(program.rlimits)
+        owner = cloning.enter(pidfd)
         os.chdir("/")
         pid, child_pidfd = syscalls.clone3(syscalls.CLONE_PARENT, unified)
         if pid:
@@ -118,6 +122,8 @@ def _join(pidfd: int, client: socket.socket, terminals_fd: int | None, status: s
             status.send(b"pid %d" % pid)
             os._exit(0)
         os.setsid()
+        if owner is not None:
+            cloning.enter_user(pidfd, owner, stdio)
         if size is not None:
             stdio = [_open_terminal(client, terminals_fd, size)] * 3
         place_descriptors([*stdio, status.detach()])

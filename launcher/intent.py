@@ -38,6 +38,8 @@ def record_intent(
     except OSError as e:
         raise LaunchFailed("record the intent", f"{state_dir}: {e.strerror}") from e
     reach("create.intent")
+    site.ids.claim(spec.name, spec.userns)
+    site.volumes.prepare(spec)
     undo.callback(site.roots.remove, spec.name)
     site.roots.prepare(spec, layers)
     reach("create.root")

@@ -92,11 +92,13 @@ def check(site: Site, spec: ContainerSpec) -> ContainerSpec:
     site.confiner.confine(spec)
     if spec.rootfs:
         spec = replace(spec, rootfs=site.real_root(spec))
+    site.check_belongings(spec)
     return site.roots.check(spec)
 
 
 def _facts(site: Site, spec: ContainerSpec, created_at: str) -> plan.LaunchFacts:
-    return site.facts(spec, created_at, site.confiner.confine(spec))
+    facts = site.facts(spec, created_at, site.confiner.confine(spec))
+    return site.with_belongings(facts, spec)
 
 
 def start(
@@ -265,6 +267,6 @@ def describe(site: Site, spec: ContainerSpec) -> list[str]:
         "fork a supervisor",
         *networking.describe(spec),
         *namespaces.describe(spec),
-        *(operation.describe() for operation in plan.plan_inside(spec, site.facts(spec))),
+        *(operation.describe() for operation in plan.plan_inside(spec, _facts(site, spec, ""))),
         *plan.plan_program(spec, site.confiner.confine(spec)).describe(),
     ]

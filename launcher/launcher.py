@@ -23,6 +23,7 @@ from launcher.errors import (
     SupervisorLost,
 )
 from launcher.failpoints import reach
+from launcher.idranges import IdRanges
 from launcher.images import Image, ImageStore
 from launcher.inside import JOIN_STEP
 from launcher.launch import RecordLimits
@@ -40,6 +41,7 @@ from launcher.sessions import ExecSession, Stdio
 from launcher.site import Masks, Site
 from launcher.spawner import Spawner
 from launcher.spec import ContainerSpec, parse_signal
+from launcher.volumes import Volumes
 
 KILL_SEC: Final = 15.0
 CONNECT_SEC: Final = 10.0
@@ -78,6 +80,8 @@ class Launcher:
             proc_view=self._make_proc_view(
                 cgroup_parent, os.path.realpath(run_dir), os.path.realpath(state_dir)
             ),
+            ids=IdRanges(f"{os.path.realpath(state_dir)}/containers"),
+            volumes=Volumes(os.path.realpath(state_dir), os.path.realpath(run_dir)),
             networks=ContainerNetworks(
                 network or NetworkConfig(), os.path.realpath(state_dir), records.read_boot_id()
             ),
@@ -290,7 +294,11 @@ class Launcher:
         self._require_supervisor(entry)
         wanted = ContainerSpec.from_wire(
             container.spec.to_wire()
-            | {"entrypoint": None, "command": list(command), "env": dict(container.spec.env) | dict(env or {})}
+            | {
+                "entrypoint": None,
+                "command": list(command),
+                "env": dict(container.spec.env) | dict(env or {}),
+            }
             | {key: value for key, value in (("workdir", workdir), ("user", user)) if value is not None}
         )
         try:

@@ -1,4 +1,4 @@
-"""The file systems of a container: its root, proc, sysfs, cgroups and devices, mounted by descriptor.
+"""The kernel's file systems in a container: proc, sysfs and cgroups, mounted by descriptor.
 
 Every place inside the root is opened once, without following symbolic links, and the mount goes onto that
 descriptor: the content of a root directory is hostile.
@@ -8,12 +8,10 @@ from __future__ import annotations
 
 import errno
 import os
-import stat
 from dataclasses import dataclass
 from typing import Final
 
-from launcher import syscalls
-from launcher.defaults import DEVICE_LINKS, DEVICE_NODES, SHM_BYTES
+from launcher import places, syscalls
 from launcher.operations import Scene
 from launcher.syscalls import MOUNT_ATTR_NODEV, MOUNT_ATTR_NOEXEC, MOUNT_ATTR_NOSUID, MOUNT_ATTR_RDONLY
 
@@ -59,34 +57,6 @@ def open_own(dir_fd: int, path: bytes) -> int | None:
 
 
 @dataclass(frozen=True, slots=True)
-class MountRoot:
-    """Lower, upper and work go in by descriptor: paths may hold what separates overlay's options."""
-
-    lower: str
-    state_dir: str
-
-    def describe(self) -> str:
-        return f"mount an overlay on {self.state_dir}/root: {self.lower} below, changes above in upper/"
-
-    def execute(self, scene: Scene) -> None:
-        flags = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC
-        layers = {
-            b"lowerdir": self.lower,
-            b"upperdir": f"{self.state_dir}/upper",
-            b"workdir": f"{self.state_dir}/work",
-        }
-        opened = {key: os.open(path, flags) for key, path in layers.items()}
-        options: dict[bytes, bytes | None] = {b"source": b"overlay"}
-        options |= {key: b"/proc/self/fd/%d" % fd for key, fd in opened.items()}
-        options |= {b"index": b"off", b"metacopy": b"off", b"redirect_dir": b"off", b"xino": b"off"}
-        scene.root_fd = syscalls.mount_fs(b"overlay", options, MOUNT_ATTR_NODEV)
-        target = os.open(f"{self.state_dir}/root", flags)
-        syscalls.move_mount(scene.root_fd, target)
-        for fd in (*opened.values(), target):
-            os.close(fd)
-
-
-@dataclass(frozen=True, slots=True)
 class HidePath:
     """cgwarden's own directories inside a root that contains them (the host's `/`)."""
 
@@ -96,15 +66,7 @@ class HidePath:
         return f"hide {self.path} under an empty read-only tmpfs"
 
     def execute(self, scene: Scene) -> None:
-        no_links = syscalls.RESOLVE_NO_SYMLINKS | syscalls.RESOLVE_BENEATH
-        try:
-            place = syscalls.openat2(scene.root_fd, os.fsencode(self.path.lstrip("/")), os.O_PATH, no_links)
-        except FileNotFoundError:
-            return
-        tree = syscalls.mount_fs(b"tmpfs", {b"mode": b"000", b"size": b"0"}, MOUNT_ATTR_RDONLY | LOCKED_DOWN)
-        syscalls.move_mount(tree, place)
-        os.close(tree)
-        os.close(place)
+        places.hide(scene.root_fd, self.path.lstrip("/"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,39 +124,3 @@ class MountCgroups:
         syscalls.mount_setattr(bind, MOUNT_ATTR_RDONLY | LOCKED_DOWN)
         syscalls.move_mount(bind, target)
         os.close(bind)
-
-
-@dataclass(frozen=True, slots=True)
-class MountDev:
-    def describe(self) -> str:
-        names = " ".join(node.name for node in DEVICE_NODES)
-        return f"mount a tmpfs on /dev with {names}, pts, shm, mqueue"
-
-    def execute(self, scene: Scene) -> None:
-        old_mask = os.umask(0)
-        dev = syscalls.mount_fs(b"tmpfs", {b"mode": b"755", b"size": b"64k"}, MOUNT_ATTR_NOSUID)
-        mount_at(dev, scene.root_fd, b"dev")
-        scene.dev_fd = dev
-        for node in DEVICE_NODES:
-            os.mknod(node.name, stat.S_IFCHR | 0o666, os.makedev(node.major, node.minor), dir_fd=dev)
-        for name, target in DEVICE_LINKS:
-            os.symlink(target, name, dir_fd=dev)
-        terminals: dict[bytes, bytes | None] = {
-            b"newinstance": None,
-            b"ptmxmode": b"0666",
-            b"mode": b"0620",
-            b"gid": b"5",
-        }
-        shm: dict[bytes, bytes | None] = {b"mode": b"1777", b"size": b"%d" % SHM_BYTES}
-        locked = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC
-        scene.terminals_fd = self._mount(dev, b"pts", b"devpts", terminals, locked)
-        os.close(self._mount(dev, b"shm", b"tmpfs", shm, LOCKED_DOWN))
-        os.close(self._mount(dev, b"mqueue", b"mqueue", {}, LOCKED_DOWN))
-        os.umask(old_mask)
-
-    def _mount(
-        self, dev: int, name: bytes, fstype: bytes, options: dict[bytes, bytes | None], attrs: int
-    ) -> int:
-        tree = syscalls.mount_fs(fstype, options, attrs)
-        mount_at(tree, dev, name)
-        return tree

@@ -28,12 +28,17 @@ class Scene:
 
     __slots__ = (
         *("dev_fd", "entry_fds", "joins", "master_fd", "proc_fd", "root_fd", "sys_fd"),
-        *("terminal_fd", "terminals_fd"),
+        *("ids_size", "owner", "terminal_fd", "terminals_fd"),
     )
 
-    def __init__(self, entry_fds: list[int], joins: dict[str, int]) -> None:
+    def __init__(
+        self, entry_fds: list[int], joins: dict[str, int], owner: int = 0, ids_size: int = 0
+    ) -> None:
         self.entry_fds = entry_fds
         self.joins = joins
+        # The host's id of root inside, and how many ids there are; 0 where they are the host's.
+        self.owner = owner
+        self.ids_size = ids_size
         self.root_fd = self.dev_fd = self.proc_fd = self.sys_fd = -1
         # The root of devpts, and both sides of the container's own terminal, if it has one.
         self.terminals_fd = self.master_fd = self.terminal_fd = -1

@@ -5,20 +5,23 @@ shows the truth.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import astuple, dataclass, field, fields
 from typing import Any
 
-from launcher import etcfiles, masks, mounts, namespaces, terminal
+from launcher import devfs, etcfiles, masks, mounts, namespaces, terminal
 from launcher import operations as do
 from launcher.capabilities import plan_ambient, plan_capabilities
 from launcher.confinement import Confinement
 from launcher.procview.hint import thread_hint
 from launcher.procview.operation import MountProcView
+from launcher.rlimits import RaiseLimits
 from launcher.rootfs.changing import ChangeRoot
 from launcher.rootfs.mounting import MountRoot
 from launcher.rootfs.source import RootSource
 from launcher.seal import Program
 from launcher.spec import ContainerSpec
+from launcher.userns import EnterUserNamespace, IdRange, OpenLowPorts
+from launcher.volume_mounts import AttachVolume, in_order, plan_tmpfs
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +43,9 @@ class LaunchFacts:
     confinement: Confinement
     proc_view: str = ""
     time_offsets: Mapping[str, int] = field(default_factory=dict)
+    ids: IdRange | None = None
+    volumes: tuple[AttachVolume, ...] = ()
+    nodes: tuple[devfs.Node, ...] = ()
 
     @classmethod
     def from_wire(cls, wire: Mapping[str, Any]) -> LaunchFacts:
@@ -47,11 +53,19 @@ class LaunchFacts:
         facts["cgroup_binds"] = tuple((name, path) for name, path in wire["cgroup_binds"])
         facts["root"] = RootSource.from_wire(wire["root"])
         facts["confinement"] = Confinement.from_wire(wire["confinement"])
+        facts["ids"] = None if wire["ids"] is None else IdRange(*wire["ids"])
+        facts["volumes"] = tuple(AttachVolume.from_wire(volume) for volume in wire["volumes"])
+        facts["nodes"] = tuple(devfs.Node(*node) for node in wire["nodes"])
         return cls(**facts)
 
     def to_wire(self) -> dict[str, Any]:
         wire = {f.name: getattr(self, f.name) for f in fields(self)} | {"root": self.root.to_wire()}
-        return wire | {"confinement": self.confinement.to_wire()}
+        return wire | {
+            "confinement": self.confinement.to_wire(),
+            "ids": None if self.ids is None else astuple(self.ids),
+            "volumes": [volume.to_wire() for volume in self.volumes],
+            "nodes": [astuple(node) for node in self.nodes],
+        }
 
 
 def plan_inside(spec: ContainerSpec, facts: LaunchFacts, media_fd: int = -1) -> list[do.Operation]:
@@ -61,7 +75,7 @@ def plan_inside(spec: ContainerSpec, facts: LaunchFacts, media_fd: int = -1) -> 
     plan: list[do.Operation] = [
         do.JoinCgroups(facts.cgroup_path),
         do.JoinNamespaces(),
-        *([do.NewCgroupNamespace()] if spec.cgroupns == "private" else []),
+        *([do.NewCgroupNamespace()] if spec.cgroupns == "private" and facts.ids is None else []),
         do.StopPropagation(),
         MountRoot(facts.root, facts.state_dir, media_fd),
         *(mounts.HidePath(path) for path in facts.hidden),
@@ -69,8 +83,10 @@ def plan_inside(spec: ContainerSpec, facts: LaunchFacts, media_fd: int = -1) -> 
         mounts.MountProc(),
         mounts.MountSys(),
         mounts.MountCgroups(facts.cgroup_binds),
-        mounts.MountDev(),
+        devfs.MountDev(spec.shm_bytes, facts.nodes),
         *([terminal.OpenTerminal()] if spec.tty else []),
+        *in_order((*facts.volumes, *plan_tmpfs(spec))),
+        *([OpenLowPorts()] if facts.ids and spec.network == "bridge" else []),
         masks.MaskPaths(facts.masked_files, facts.masked_directories),
         masks.ReadOnlyPaths(facts.read_only_paths),
         *([MountProcView(facts.proc_view)] if facts.proc_view else []),
@@ -79,7 +95,12 @@ def plan_inside(spec: ContainerSpec, facts: LaunchFacts, media_fd: int = -1) -> 
         plan.append(do.LoopbackUp())
     if namespaces.source_of(spec, "uts") == namespaces.NEW:
         plan.append(do.SetHostname(spec.hostname))
-    return [*plan, ChangeRoot(spec.read_only, facts.pivots)]
+    plan.append(ChangeRoot(spec.read_only, facts.pivots))
+    if spec.rlimits:
+        plan.append(RaiseLimits(spec.rlimits))
+    if facts.ids is not None:
+        plan.append(EnterUserNamespace(facts.ids, spec.cgroupns == "private"))
+    return plan
 
 
 def plan_program(spec: ContainerSpec, confinement: Confinement, *, viewed: bool = False) -> Program:
@@ -88,4 +109,4 @@ def plan_program(spec: ContainerSpec, confinement: Confinement, *, viewed: bool 
     ambient = plan_ambient(spec.cap_add, spec.cap_drop)
     env = (thread_hint(spec) if viewed else {}) | dict(spec.env)
     who = (spec.workdir, spec.user, spec.hostname)
-    return Program(spec.argv, env, *who, held, ambient, confinement)
+    return Program(spec.argv, env, *who, held, ambient, confinement, spec.rlimits)

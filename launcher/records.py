@@ -6,6 +6,7 @@ STATE_DIR/containers/NAME/spec.json   what was asked for; exists before anything
                           exit.json   how it ended; exists before its cgroups are removed
                           last.json   how the run before this one ended, while it is being started again
                           life.json   what is wished for it: to run or not, and how often it was restarted
+                          ids.json    the range of host ids that is its own, if it has one
 """
 
 from __future__ import annotations
@@ -25,8 +26,9 @@ INIT: Final = "init.json"
 EXIT: Final = "exit.json"
 LAST: Final = "last.json"
 LIFE: Final = "life.json"
-_RECORDS: Final = frozenset({SPEC, INIT, EXIT, LAST, LIFE})
-_ROOT_PARTS: Final = ("root.json", "tree", "upper.img")
+IDS: Final = "ids.json"
+_RECORDS: Final = frozenset({SPEC, INIT, EXIT, LAST, LIFE, IDS})
+_ROOT_PARTS: Final = ("root.json", "tree", "upper.img", "shifted")
 _PARTS: Final = (
     frozenset(_ROOT_PARTS)
     | {f"{name}.new" for name in _ROOT_PARTS}

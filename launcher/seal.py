@@ -16,12 +16,13 @@ import signal
 import socket
 import stat
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final, NoReturn, TypeVar
 
 from launcher import capabilities, defaults, syscalls, terminal
 from launcher.confinement import Confinement
 from launcher.identity import Identity, read_identity
+from launcher.rlimits import set_rlimits
 
 STATUS_FD: Final = 3
 LAST_CAPABILITY: Final = len(capabilities.NAMES) - 1
@@ -57,6 +58,7 @@ class Program:
     capabilities: frozenset[str]
     ambient: frozenset[str]
     confinement: Confinement
+    rlimits: Mapping[str, Sequence[int]] = field(default_factory=dict)
 
     @classmethod
     def from_wire(cls, wire: Mapping[str, Any]) -> Program:
@@ -120,6 +122,7 @@ def run_program(program: Program, status: socket.socket, wait_for_gate: Callable
     env = environment(program, identity)
     path = find_program(program.command[0], env["PATH"])
     reset_signals()
+    _step("set resource limits", lambda: set_rlimits(program.rlimits))
     wait_for_gate()
     _step("load the seccomp filter", program.confinement.close_in)
     try:

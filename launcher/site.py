@@ -8,7 +8,7 @@ import contextlib
 import os
 import stat
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from cgroupfs import Hierarchies
@@ -16,13 +16,17 @@ from launcher import defaults
 from launcher.confinement import Confinement
 from launcher.confiner import Confiner
 from launcher.container import Container
+from launcher.devices import check_devices, device_nodes
 from launcher.errors import BadSpec, MissingRoot
+from launcher.idranges import IdRanges
 from launcher.images import Image, ImageStore
 from launcher.network.network import ContainerNetworks
 from launcher.plan import LaunchFacts
 from launcher.procview.view import ProcView, own_uptime
+from launcher.rlimits import check_rlimits
 from launcher.rootfs.roots import Roots
 from launcher.spec import ContainerSpec
+from launcher.volumes import Volumes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +64,8 @@ class Site:
     networks: ContainerNetworks
     confiner: Confiner
     proc_view: ProcView
+    ids: IdRanges
+    volumes: Volumes
 
     @property
     def containers_dir(self) -> str:
@@ -110,6 +116,22 @@ class Site:
             time_offsets=spec.time_offsets or (own_uptime() if viewed else {}),
         )
 
+    def with_belongings(self, facts: LaunchFacts, spec: ContainerSpec) -> LaunchFacts:
+        """What may have to be refused, by field: its ids, volumes and devices."""
+        return replace(
+            facts,
+            ids=self.ids.of(spec.name, spec.userns),
+            volumes=self.volumes.plan(spec),
+            nodes=device_nodes(spec),
+        )
+
+    def check_belongings(self, spec: ContainerSpec) -> None:
+        """The same before anything is made."""
+        self.ids.of(spec.name, spec.userns)
+        self.volumes.check(spec)
+        check_devices(spec)
+        check_rlimits(spec.rlimits)
+
     def layers_of(self, spec: ContainerSpec) -> tuple[str, ...]:
         """The directories that its root is made of, bottom to top, in overlay's format.
 
@@ -117,7 +139,9 @@ class Site:
         """
         if spec.rootfs:
             return (spec.rootfs,)
-        return self.roots.recorded_layers(spec.name) or self.images.layer_dirs(self.images.resolve(spec.image))
+        return self.roots.recorded_layers(spec.name) or self.images.layer_dirs(
+            self.images.resolve(spec.image)
+        )
 
     @contextlib.contextmanager
     def image_of(self, spec: ContainerSpec) -> Iterator[Image | None]:

@@ -26,8 +26,6 @@ _FROM_IMAGE: Final = ("user", "workdir", "stop_signal")
 # Fields whose meaning is still being built: anything but their default is refused.
 NOT_YET: Final = frozenset(
     {
-        "userns",
-        *("volumes", "tmpfs", "shm_bytes", "devices", "rlimits"),
         *("init", "health"),
         *("oom_score_adj", "group"),
     }

@@ -44,6 +44,7 @@ CLONE_INTO_CGROUP: Final = 0x200000000
 MS_NODEV: Final = 4
 MS_MOVE: Final = 0x2000
 MS_REC: Final = 0x4000
+MS_PRIVATE: Final = 1 << 18
 MS_SLAVE: Final = 1 << 19
 MNT_DETACH: Final = 2
 
@@ -60,6 +61,7 @@ MOUNT_ATTR_RDONLY: Final = 1
 MOUNT_ATTR_NOSUID: Final = 2
 MOUNT_ATTR_NODEV: Final = 4
 MOUNT_ATTR_NOEXEC: Final = 8
+MOUNT_ATTR_IDMAP: Final = 0x100000
 
 RESOLVE_NO_XDEV: Final = 1
 RESOLVE_NO_MAGICLINKS: Final = 2
@@ -71,6 +73,8 @@ PR_SET_DUMPABLE: Final = 4
 PR_SET_KEEPCAPS: Final = 8
 PR_SET_NAME: Final = 15
 PR_CAPBSET_DROP: Final = 24
+PR_SET_SECUREBITS: Final = 28
+SECBIT_NO_SETUID_FIXUP: Final = 4
 PR_SET_CHILD_SUBREAPER: Final = 36
 PR_SET_NO_NEW_PRIVS: Final = 38
 PR_CAP_AMBIENT: Final = 47
@@ -228,9 +232,14 @@ def move_mount(tree_fd: int, target_fd: int, path: bytes | None = None) -> None:
     _syscall(NR_MOVE_MOUNT, ctypes.c_int(tree_fd), empty, ctypes.c_int(target_fd), empty, flags, path=path)
 
 
-def mount_setattr(fd: int, attributes: int, recursive: bool = False) -> None:
-    """Add attributes to a mount."""
-    attr = MountAttr(attr_set=attributes)
+def mount_setattr(
+    fd: int, attributes: int, recursive: bool = False, *, propagation: int = 0, userns_fd: int | None = None
+) -> None:
+    """Add attributes to a mount; with `userns_fd`, ids on disk appear as that user namespace maps them."""
+    attr = MountAttr(attr_set=attributes, propagation=propagation)
+    if userns_fd is not None:
+        attr.attr_set |= MOUNT_ATTR_IDMAP
+        attr.userns_fd = userns_fd
     flags = ctypes.c_uint(AT_EMPTY_PATH | (AT_RECURSIVE if recursive else 0))
     size = ctypes.c_size_t(ctypes.sizeof(attr))
     _syscall(NR_MOUNT_SETATTR, ctypes.c_int(fd), ctypes.c_char_p(b""), flags, ctypes.byref(attr), size)
@@ -264,6 +273,12 @@ def prctl(option: int, arg2: int = 0, arg3: int = 0) -> None:
     """Options with at most two numbers."""
     zero = ctypes.c_ulong(0)
     _call("prctl", ctypes.c_int(option), ctypes.c_ulong(arg2), ctypes.c_ulong(arg3), zero, zero)
+
+
+def setfsids(uid: int, gid: int) -> None:
+    """Who the kernel takes us for when we make files. The calls report no failure: root has none."""
+    _libc.setfsgid(ctypes.c_uint(gid))
+    _libc.setfsuid(ctypes.c_uint(uid))
 
 
 def syncfs(fd: int) -> None:

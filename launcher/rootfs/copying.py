@@ -51,6 +51,11 @@ def copy_layers_into(layers: Sequence[str], target: str) -> None:
         os.close(place)
 
 
+def copy_into_empty(source: int, target: int) -> None:
+    """What is in one open directory into another, with that directory's own attributes."""
+    _Copy(target).directory(source, target, "")
+
+
 class _Copy:
     """One layer on its way; remembers the files with several names."""
 

@@ -12,7 +12,7 @@ import os
 from dataclasses import dataclass
 from typing import Final
 
-from launcher import syscalls
+from launcher import idmaps, syscalls
 from launcher.operations import Scene
 from launcher.rootfs import devices, loop
 from launcher.rootfs.source import RootSource
@@ -59,15 +59,23 @@ class MountRoot:
         target = os.open(f"{self.state_dir}/root", _FLAGS)
         if self.source.device:
             scene.root_fd = self.media_fd
+            self._map(scene)
         elif self.source.tree:
             scene.root_fd = syscalls.open_tree(syscalls.AT_FDCWD, os.fsencode(self.source.tree))
             syscalls.mount_setattr(scene.root_fd, MOUNT_ATTR_NODEV)
+            self._map(scene)
         else:
-            scene.root_fd = self._overlay(target)
+            scene.root_fd = self._overlay(scene, target)
         syscalls.move_mount(scene.root_fd, target)
         os.close(target)
+        idmaps.make_files_owned(scene)
 
-    def _overlay(self, target: int) -> int:
+    def _map(self, scene: Scene) -> None:
+        """The container's own copy: on disk it keeps the ids of its layers."""
+        if scene.owner:
+            idmaps.map_mount(scene.root_fd, scene.joins["user"], self.source.tree or self.source.device)
+
+    def _overlay(self, scene: Scene, target: int) -> int:
         """Everything goes in by descriptor: paths may hold what separates overlay's options."""
         upper_dir = self.state_dir
         if self.source.image:
@@ -79,26 +87,21 @@ class MountRoot:
                     os.mkdir(f"{upper_dir}/{name}", 0o755)
         upper = [os.open(f"{upper_dir}/{name}", _FLAGS) for name in ("upper", "work")]
         place = os.fsencode(f"{self.state_dir}/root")
-        root = mount_overlay(self.source.layers, place, upper[0], upper[1])
-        for fd in (*upper, *([self.media_fd] if self.source.image else [])):
+        if scene.owner:
+            lower = idmaps.open_layers(scene, self.source.layers, self.state_dir)
+            idmaps.give_upper(scene, upper[0], lower[0])
+        else:
+            lower = [os.open(path, _FLAGS) for path in reversed(self.source.layers)]
+        root = mount_overlay_fds(lower, place, upper[0], upper[1])
+        for fd in (*lower, *upper, *([self.media_fd] if self.source.image else [])):
             os.close(fd)
         return root
 
 
-def mount_overlay(layers: tuple[str, ...], place: bytes, upper: int = -1, work: int = -1) -> int:
-    """A detached overlay: `layers` bottom to top, and the directories for what is written; without those
-    it is read-only. Old kernels need a `place`, a directory of ours, for a moment.
-    """
-    opened = [os.open(path, _FLAGS) for path in reversed(layers)]
-    try:
-        return mount_overlay_fds(opened, place, upper, work)
-    finally:
-        for fd in opened:
-            os.close(fd)
-
-
 def mount_overlay_fds(lower: list[int], place: bytes, upper: int = -1, work: int = -1) -> int:
-    """The same from open directories, top to bottom."""
+    """A detached overlay of open directories, top to bottom, and those for what is written; without them it
+    is read-only. Old kernels need a `place`, a directory of ours, for a moment.
+    """
     rest = dict(_PLAIN)
     if upper >= 0:
         rest |= {b"upperdir": _name(upper), b"workdir": _name(work)}

@@ -1,0 +1,107 @@
+"""Which host ids belong to which container: ranges that overlap neither one another nor the host's own.
+
+A range is on record in the container's directory, durably, before a file with such an owner exists, and it is
+free again when that directory is gone: there is no list that a crash could leave wrong. Daemon only.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterator
+from typing import Final
+
+from launcher import records
+from launcher.errors import BadSpec
+from launcher.userns import IdRange
+
+# Above what distributions give to users (subuid from 100000) and below 2^31, where some programs end.
+FIRST: Final = 1 << 30
+END: Final = 1 << 31
+USUAL_SIZE: Final = 1 << 16
+SMALLEST_SIZE: Final = 1024
+LARGEST_SIZE: Final = 1 << 24
+_HOSTS_RANGES: Final = ("/etc/subuid", "/etc/subgid")
+_HOSTS_IDS: Final = ("/etc/passwd", "/etc/group")
+
+
+class IdRanges:
+    """The ranges of one state directory."""
+
+    def __init__(self, containers_dir: str) -> None:
+        self._containers_dir = containers_dir
+        self._lock = threading.Lock()
+
+    def of(self, name: str, userns: str) -> IdRange | None:
+        """The container's range, or what it would get; None where it uses the host's ids."""
+        if userns == "host":
+            return None
+        with self._lock:
+            held = _read(f"{self._containers_dir}/{name}")
+            return held or self._lowest_free(size_of(userns))
+
+    def claim(self, name: str, userns: str) -> None:
+        """Choose a range and put it on record in the container's new directory."""
+        if userns == "host":
+            return
+        with self._lock, records.opened_directory(f"{self._containers_dir}/{name}") as fd:
+            chosen = self._lowest_free(size_of(userns))
+            records.write_record(fd, records.IDS, {"base": chosen.base, "size": chosen.size})
+
+    def _lowest_free(self, size: int) -> IdRange:
+        base = FIRST
+        for taken in sorted(self._taken(), key=lambda taken: taken.base):
+            if taken.base + taken.size <= base:
+                continue
+            if base + size <= taken.base:
+                break
+            base = taken.base + taken.size
+        if base + size > END:
+            raise BadSpec("userns", f"no range of {size} ids is free; remove containers that hold one")
+        return IdRange(base, size)
+
+    def _taken(self) -> Iterator[IdRange]:
+        for name in os.listdir(self._containers_dir):
+            if (held := _read(f"{self._containers_dir}/{name}")) is not None:
+                yield held
+        for path in _HOSTS_RANGES:
+            yield from parse_subordinate_ids(_text(path))
+        for path in _HOSTS_IDS:
+            yield from parse_ids(_text(path))
+
+
+def size_of(userns: str) -> int:
+    """`auto` or `auto:SIZE`."""
+    _, _, size = userns.partition(":")
+    if size and not SMALLEST_SIZE <= int(size) <= LARGEST_SIZE:
+        raise BadSpec("userns", f"a container has from {SMALLEST_SIZE} to {LARGEST_SIZE} ids, not {size}")
+    return int(size) if size else USUAL_SIZE
+
+
+def _read(directory: str) -> IdRange | None:
+    record = records.read_record(directory, records.IDS)
+    return None if record is None else IdRange(int(record["base"]), int(record["size"]))
+
+
+def _text(path: str) -> str:
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            return file.read()
+    except FileNotFoundError:
+        return ""
+
+
+def parse_subordinate_ids(text: str) -> Iterator[IdRange]:
+    """subuid(5): `user:first:count`; other lines are not ours to judge."""
+    for line in text.splitlines():
+        field = line.split(":")
+        if len(field) == 3 and field[1].isdecimal() and field[2].isdecimal() and int(field[2]):
+            yield IdRange(int(field[1]), int(field[2]))
+
+
+def parse_ids(text: str) -> Iterator[IdRange]:
+    """passwd(5), group(5): the third field."""
+    for line in text.splitlines():
+        field = line.split(":")
+        if len(field) > 2 and field[2].isdecimal():
+            yield IdRange(int(field[2]), 1)
