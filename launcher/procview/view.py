@@ -151,6 +151,10 @@ class ProcView:
             file_actions=[
                 (os.POSIX_SPAWN_DUP2, self._fuse_fd, 3),
                 (os.POSIX_SPAWN_DUP2, self._listener.fileno(), 4),
+                # It outlives us: who reads our output must see its end when we end.
+                (os.POSIX_SPAWN_OPEN, 0, "/dev/null", os.O_RDWR, 0),
+                (os.POSIX_SPAWN_DUP2, 0, 1),
+                (os.POSIX_SPAWN_DUP2, 0, 2),
             ],
             setsid=True,
             setsigmask=[],
