@@ -24,7 +24,7 @@ def find_in_archive(source: Source) -> list[Found]:
     """Every image of the archive that is for this machine."""
     text = read_document(source, MANIFEST)
     if text is None:
-        raise BadImage(f"this is no archive of images: it has no {MANIFEST}")
+        raise BadImage(f"this is neither an OCI layout (index.json) nor an archive of images ({MANIFEST})")
     found = [_read_image(source, image) for image in parse_archive_manifest(text)]
     fitting = [image for image in found if image is not None]
     if not fitting:

@@ -43,6 +43,7 @@ _EXEC: Final = (
     "import ctypes,os,resource,sys; ctypes.CDLL(None).prctl(1,9); "
     "resource.setrlimit(resource.RLIMIT_FSIZE,(int(sys.argv[1]),)*2); os.execv(sys.argv[2],sys.argv[2:])"
 )
+_PREFIX: Final = re.compile(r'^Error parsing image name "[^"]*": ')
 _LONGEST_TOLD: Final = 300
 _LOG_LINE: Final = re.compile(r'time="[^"]*" level=\w+ msg=(.*)')
 
@@ -197,6 +198,7 @@ def _why(said: str, pull: Pull) -> str:
     if match := _LOG_LINE.fullmatch(text):
         with contextlib.suppress(ValueError):
             text = str(json.loads(match[1]))
+    text = _PREFIX.sub("", text)
     host = pull.reference.name.partition("/")[0]
     if "HTTP response to HTTPS client" in text or "x509" in text:
         text = f"{host} has no certificate to be trusted; use insecure to pull all the same"

@@ -105,9 +105,15 @@ def _read_header(stream: Bytes) -> bytes | None:
         raise BadImage("the archive ends in the middle of a header")
     unsigned = sum(header) - sum(header[148:156]) + 8 * 32
     wanted = parse_number(header[148:156])
-    if wanted not in (unsigned, unsigned - 256 * sum(byte > 127 for byte in header[:148] + header[156:])):
+    if wanted != unsigned and wanted != _signed_sum(header):
         raise BadImage("this is no tar archive, or it is damaged: the checksum of a header is wrong")
     return header
+
+
+def _signed_sum(header: bytes) -> int:
+    """As some old programs took it, whose characters had a sign."""
+    rest = header[:148] + b" " * 8 + header[156:]
+    return sum(byte - 256 if byte > 127 else byte for byte in rest)
 
 
 def _extension_size(header: bytes, before: int) -> int:

@@ -84,11 +84,17 @@ def run_worker(request: Mapping[str, Any], source: int | None, fds: tuple[int, .
         detail = f"it ended with {done.returncode}" + (f": {why[-1][:200]}" if why else "")
         raise LauncherError(f"unpacking failed: {detail}") from None
     if "refused" in answer:
-        kind = getattr(errors, answer["refused"], BadImage)
-        raise kind(answer["why"]) if issubclass(kind, BadImage) else LauncherError(answer["why"])
+        raise _refused(answer["refused"], answer["why"])
     if "failed" in answer:
         raise _failed(answer["errno"], answer["failed"])
     return answer["done"]
+
+
+def _refused(name: str, why: str) -> LauncherError:
+    """The worker's error again, with its very words."""
+    kind = getattr(errors, name, BadImage)
+    error: LauncherError = kind.__new__(kind, why)
+    return error
 
 
 def _failed(code: int, why: str) -> LauncherError:
