@@ -15,6 +15,7 @@ from launcher.errors import BadSpec, LauncherError, LaunchFailed
 from launcher.rootfs.btrfs import Btrfs
 from launcher.rootfs.changes import Change, read_changes
 from launcher.rootfs.changing import can_pivot
+from launcher.rootfs.devmapper import DevMapper
 from launcher.rootfs.driver import DriverUnavailable, OpenTrees, RootDriver
 from launcher.rootfs.layertar import write_layer
 from launcher.rootfs.merged import opened_empty, opened_merged
@@ -35,7 +36,12 @@ class Roots:
         self._default = default
         self.pivots: Final = can_pivot()
         """Whether pivot_root works here; else containers are entered by chroot."""
-        made: list[RootDriver] = [Overlay(state_dir), Btrfs(state_dir), Vfs(state_dir)]
+        made: list[RootDriver] = [
+            Overlay(state_dir),
+            Btrfs(state_dir),
+            Vfs(state_dir),
+            DevMapper(state_dir),
+        ]
         self._drivers: Final = {driver.name: driver for driver in made}
 
     def check(self, spec: ContainerSpec) -> ContainerSpec:

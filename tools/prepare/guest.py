@@ -37,7 +37,7 @@ _PROGRAMS: Final = {
 # Parts of the kernel's modules that the guest or a test can want; the rest is 350 MB.
 MODULES: Final = (
     "arch", "block", "crypto", "lib", "mm", "net/9p", "net/core", "net/sched",
-    "drivers/block", "drivers/char", "drivers/input", "drivers/net/veth.ko", "drivers/scsi", "drivers/virtio",
+    "drivers/block", "drivers/dax", "drivers/md", "drivers/char", "drivers/input", "drivers/net/veth.ko", "drivers/scsi", "drivers/virtio",
     "fs/9p", "fs/ext4", "fs/fscache", "fs/fuse", "fs/jbd2", "fs/mbcache.ko", "fs/netfs", "fs/overlayfs",
 )  # fmt: skip
 # Distributions that tests/cgroupfs imports, and what those import.

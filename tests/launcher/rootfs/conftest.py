@@ -11,7 +11,12 @@ import pytest
 from launcher import Container, ContainerSpec, Launcher
 from tests.launcher.conftest import Place
 
-DRIVERS = ("overlay", "btrfs", "vfs")
+DRIVERS = (
+    "overlay",
+    "btrfs",
+    "vfs",
+    pytest.param("devmapper", marks=pytest.mark.host_has("devmapper")),
+)
 
 
 @pytest.fixture(params=DRIVERS)

@@ -10,8 +10,8 @@ import pytest
 
 from launcher.rootfs.changing import can_pivot
 
-# A daemon in a chroot that is no mount point: there pivot_root is EINVAL. All its mounts are in a namespace of
-# its own and end with it, so that no path outside leads through them.
+# A daemon in a chroot that is no mount point: there pivot_root is EINVAL. All its mounts are in a namespace
+# of its own and end with it, so that no path outside leads through them.
 IN_A_CHROOT = """
 set -e
 mount --make-rprivate /
@@ -46,7 +46,7 @@ finally:
 """
 """What a container sees, and what it tries: a second chroot is the way out that pivot_root would close."""
 ATTACK = """
-echo inside; ls -a /..; grep -c . /proc/self/mountinfo; awk '$5 == "/" { print "root", $9 }' /proc/self/mountinfo
+echo inside; ls -a /..
 mkdir -p /x; chroot /x true; echo "chroot $?"; ls /work /root/.. 2>&1 | tail -1
 """
 
@@ -94,6 +94,6 @@ def test_without_pivot_root_a_container_is_entered_by_chroot_and_cannot_chroot_a
     assert "chroot into the root, moved over /" in told["plan"]
     assert told["cap_drop"] == ["SYS_CHROOT"]
     assert "inside" in told["lines"]
-    assert "chroot 1" in told["lines"] or "chroot 125" in told["lines"], told["lines"]
-    assert not [line for line in told["lines"] if line in ("root overlay-of-host", "pyproject.toml")]
-    print(told["lines"])
+    # The second chroot, and `..` at the top, lead nowhere but into the container's own root.
+    assert "chroot 1" in told["lines"], told["lines"]
+    assert told["lines"][-1] == "x", told["lines"]
