@@ -1,6 +1,7 @@
 """A launcher with directories and a cgroup parent of its own, and a second one that takes over from it."""
 
 import time
+import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -9,6 +10,9 @@ import pytest
 from cgroupfs import Hierarchies, Written
 from launcher import Container, ContainerSpec, Launcher, LauncherEvent, Spawner
 from launcher.network import NetworkConfig
+from tests.launcher.hostile import Probe, make_probe
+from tests.launcher.hosts import NetworkHost
+from tests.leaks import Scope
 
 
 class Place:
@@ -115,6 +119,58 @@ def output(launcher: Launcher, run: Run) -> Callable[..., list[str]]:
     return read
 
 
+@pytest.fixture
+def net_host() -> Iterator[NetworkHost]:
+    made = NetworkHost()
+    yield made
+    made.close()
+
+
+class NetPlace(Place):
+    """Its containers are on the bridge."""
+
+    def __init__(self, directory: Path, cgroup_parent: str, root: Path) -> None:
+        super().__init__(directory, cgroup_parent)
+        self.root = root
+        self.network = NetworkConfig(prepared=1)
+
+    def spec(self, name: str, script: str = "sleep 60", **fields: object) -> ContainerSpec:
+        wire = {
+            "name": name,
+            "rootfs": str(self.root),
+            "command": ["sh", "-c", script],
+            "network": "bridge",
+            "stop_timeout_sec": 0.3,
+        }
+        return ContainerSpec.from_wire(wire | fields)
+
+
+@pytest.fixture
+def net_places(
+    net_host: NetworkHost, short_dir: Path, leak_scope: Scope, busybox_root: Path
+) -> Iterator[Callable[[], NetPlace]]:
+    """Daemons in the test's own host, whose network must be as it was when the last of them has closed."""
+    made: list[NetPlace] = []
+
+    def make() -> NetPlace:
+        parent = f"cgwtest-{uuid.uuid4().hex[:8]}"
+        leak_scope.parents.add(parent)
+        directory = short_dir / str(len(made))
+        directory.mkdir()
+        made.append(NetPlace(directory, parent, busybox_root))
+        return made[-1]
+
+    yield make
+    for place in made:
+        place.close()
+    assert net_host.remains() == []
+
+
+@pytest.fixture
+def net_place(net_places: Callable[[], NetPlace]) -> NetPlace:
+    return net_places()
+
+
 def eventually(look: Callable[[], bool], timeout_sec: float = 10.0) -> bool:
     """Polls a fact that the kernel or another process brings about in its own time."""
     deadline = time.monotonic() + timeout_sec
@@ -123,3 +179,9 @@ def eventually(look: Callable[[], bool], timeout_sec: float = 10.0) -> bool:
             return False
         time.sleep(0.01)
     return True
+
+
+@pytest.fixture
+def probe(launcher: Launcher, run: Run) -> Probe:
+    """Attempts of a hostile program in a container of this machine's own root, and what came of each."""
+    return make_probe(launcher, run)

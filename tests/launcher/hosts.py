@@ -56,6 +56,10 @@ class NetworkHost:
     def rules(self) -> str:
         return Nft().run("list ruleset")
 
+    def flush(self) -> None:
+        """What `nft flush ruleset` does."""
+        Nft().run("flush ruleset")
+
     def forwards(self, device: str) -> bool:
         return netns.read_setting(f"ipv4/conf/{device}/forwarding") == "1"
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from cgroupfs import Hierarchies
 from launcher import ContainerSpec, Launcher, Spawner
+from launcher.network import NetworkConfig
 
 
 def main() -> None:
@@ -22,6 +23,7 @@ def main() -> None:
         spawner=spawner,
         on_event=lambda _event: None,
         record_limits=lambda _spec, _written, _phase: None,
+        network=NetworkConfig(**order.get("network", {})),
     )
     launcher.adopt()
     for spec in order["specs"]:
@@ -41,6 +43,8 @@ def _do(launcher: Launcher, verb: str, argument: Any) -> None:
         getattr(launcher, verb)(ContainerSpec.from_wire(argument))
     elif verb == "remove":
         launcher.remove(argument, force=True)
+    elif verb == "close":
+        launcher.close()
     else:
         getattr(launcher, verb)(argument)
 

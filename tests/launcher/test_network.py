@@ -3,14 +3,12 @@
 import os
 import socket
 import threading
-import uuid
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from launcher import BadSpec, Container, ContainerSpec, Launcher, LauncherError, failpoints
+from launcher import BadSpec, Container, Launcher, LauncherError, failpoints
 from launcher.network import (
     AddressTaken,
     NetworkConfig,
@@ -19,7 +17,7 @@ from launcher.network import (
     NoAddressFree,
     PortTaken,
 )
-from tests.launcher.conftest import Place, eventually
+from tests.launcher.conftest import NetPlace, eventually
 from tests.launcher.hosts import (
     HOST_ADDRESS,
     OUTSIDE_ADDRESS,
@@ -30,7 +28,6 @@ from tests.launcher.hosts import (
     open_in,
     udp_echo,
 )
-from tests.leaks import Scope
 
 pytestmark = pytest.mark.kernel
 
@@ -39,55 +36,13 @@ Run = Callable[..., Container]
 
 
 @pytest.fixture
-def host() -> Iterator[NetworkHost]:
-    made = NetworkHost()
-    yield made
-    made.close()
-
-
-class NetPlace(Place):
-    """Its containers are on the bridge."""
-
-    def __init__(self, directory: Path, cgroup_parent: str, root: Path) -> None:
-        super().__init__(directory, cgroup_parent)
-        self.root = root
-        self.network = NetworkConfig(prepared=1)
-
-    def spec(self, name: str, script: str = "sleep 60", **fields: object) -> ContainerSpec:
-        wire = {
-            "name": name,
-            "rootfs": str(self.root),
-            "command": ["sh", "-c", script],
-            "network": "bridge",
-            "stop_timeout_sec": 0.3,
-        }
-        return ContainerSpec.from_wire(wire | fields)
+def place(net_place: NetPlace) -> NetPlace:
+    return net_place
 
 
 @pytest.fixture
-def places(
-    host: NetworkHost, short_dir: Path, leak_scope: Scope, busybox_root: Path
-) -> Iterator[Callable[[], NetPlace]]:
-    """Daemons in the test's own host, whose network must be as it was when the last of them has closed."""
-    made: list[NetPlace] = []
-
-    def make() -> NetPlace:
-        parent = f"cgwtest-{uuid.uuid4().hex[:8]}"
-        leak_scope.parents.add(parent)
-        directory = short_dir / str(len(made))
-        directory.mkdir()
-        made.append(NetPlace(directory, parent, busybox_root))
-        return made[-1]
-
-    yield make
-    for place in made:
-        place.close()
-    assert host.remains() == []
-
-
-@pytest.fixture
-def place(places: Callable[[], NetPlace]) -> NetPlace:
-    return places()
+def host(net_host: NetworkHost) -> NetworkHost:
+    return net_host
 
 
 @pytest.fixture
@@ -310,8 +265,8 @@ def test_without_a_wish_a_pool_is_chosen_that_nobody_uses(bridged: Bridged, host
     assert bridged()[1]["gateway"] == "10.88.32.1"
 
 
-def test_daemons_live_side_by_side(places: Callable[[], NetPlace], host: NetworkHost) -> None:
-    one, other = places(), places()
+def test_daemons_live_side_by_side(net_places: Callable[[], NetPlace], host: NetworkHost) -> None:
+    one, other = net_places(), net_places()
     first, second = one.launcher(), other.launcher()
 
     here = first.network_of(first.run(one.spec("one", SERVE, publish=published(80, 8081))))
