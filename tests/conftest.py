@@ -5,16 +5,24 @@ import shutil
 import subprocess
 import tempfile
 import uuid
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
 
+from launcher import apparmor
 from tests.leaks import MARK, Scope, detach_mounts, read_left, remove_unmounted, wait_for_no_leak
 
 IN_CI = os.environ.get("CI") == "true"
 _ON_THE_KERNEL = ("kernel", "browser")
+
+# What only some kernels have; where it is missing, tests of it are left out, and the guest runs them.
+FEATURES: dict[str, Callable[[], bool]] = {
+    "apparmor": apparmor.is_enabled,
+    "devmapper": lambda: "device-mapper" in Path("/proc/misc").read_text().split(),
+    "no-devmapper": lambda: not FEATURES["devmapper"](),
+}
 
 # A busy machine must not make a test fail: no deadlines, and slow generation is no finding.
 settings.register_profile("cgwarden", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -22,6 +30,16 @@ settings.load_profile("cgwarden")
 
 # Processes inherit it, so that one which outlives its parent can still be told to be ours.
 os.environ.setdefault(MARK, uuid.uuid4().hex)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    has = {feature: look() for feature, look in FEATURES.items()}
+    left_out = [
+        item for item in items if not all(has[mark.args[0]] for mark in item.iter_markers("host_has"))
+    ]
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in left_out]
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

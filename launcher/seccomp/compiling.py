@@ -17,6 +17,8 @@ INSTRUCTION_BYTES: Final = 8
 DOCKER_NAMES: Final = {0xC000003E: "amd64", 0x40000003: "x86", 0xC00000B7: "arm64", 0x40000028: "arm"}
 X32: Final = 0x4000003E
 X32_BIT: Final = 0x40000000
+X86: Final = 0x40000003
+SOCKETCALL: Final = 102  # on 32-bit x86, where its first argument 1 makes a socket
 
 # include/uapi/linux/bpf_common.h: load a word, jump always, jump if equal, if greater, return.
 _LD_WORD: Final = 0x20
@@ -26,6 +28,7 @@ _JGT: Final = 0x25
 _RET: Final = 0x06
 _OFFSET_NR: Final = 0  # struct seccomp_data
 _OFFSET_ARCH: Final = 4
+_OFFSET_ARGUMENT: Final = 16
 
 
 def compile_profile(
@@ -44,7 +47,8 @@ def compile_profile(
         for number, entry in enumerate(profile.entries):
             if entry.action != profile.default_action and entry.applies(held, arch, kernel):
                 _add(made, entry, architectures, f"{at}.syscalls[{number}]")
-        program = _enosys_prefix(profile, architectures) + made.export()
+        sockets = _socketcall_prefix(profile, architectures)
+        program = _enosys_prefix(profile, architectures) + sockets + made.export()
     count = len(program) // INSTRUCTION_BYTES
     if count > MOST_INSTRUCTIONS:
         raise BadSpec(at, f"compiles to {count} instructions, and the kernel takes {MOST_INSTRUCTIONS}")
@@ -107,6 +111,28 @@ def _enosys_prefix(profile: Profile, architectures: Sequence[int]) -> bytes:
         ]
         program.append(b"")  # the jump to the filter itself, whose distance is known at the end
     return b"".join(step or _instruction(_JA, len(program) - place - 1) for place, step in enumerate(program))
+
+
+def _socketcall_prefix(profile: Profile, architectures: Sequence[int]) -> bytes:
+    """Where a profile looks at the arguments of socket, the old call that hides them from it is no way round.
+
+    libseccomp allows it along with socket, on whatever condition that was allowed.
+    """
+    looks = any("socket" in entry.names and entry.conditions for entry in profile.entries)
+    free = any("socketcall" in entry.names and not entry.conditions for entry in profile.entries)
+    if X86 not in architectures or not looks or free:
+        return b""
+    return b"".join(
+        [
+            _instruction(_LD_WORD, _OFFSET_ARCH),
+            _instruction(_JEQ, X86, 0, 5),
+            _instruction(_LD_WORD, _OFFSET_NR),
+            _instruction(_JEQ, SOCKETCALL, 0, 3),
+            _instruction(_LD_WORD, _OFFSET_ARGUMENT),
+            _instruction(_JEQ, 1, 0, 1),
+            _instruction(_RET, profile.default_action),
+        ]
+    )
 
 
 def _instruction(code: int, k: int, if_true: int = 0, if_false: int = 0) -> bytes:

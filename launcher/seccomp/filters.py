@@ -20,7 +20,7 @@ from launcher.seccomp import library
 from launcher.seccomp.compiling import INSTRUCTION_BYTES, compile_profile
 from launcher.seccomp.profile import parse_profile, read_default
 
-_FORMAT: Final = 1
+_FORMAT: Final = 2
 """Counts up when the same inputs begin to compile to another program."""
 _MOST_FILES: Final = 256
 _DIGEST_BYTES: Final = 32
