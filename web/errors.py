@@ -14,8 +14,10 @@ from starlette.responses import Response
 import cgroupfs
 from enforcer import errors as enforcing
 from launcher import errors as launching
+from launcher import layering
 from launcher import network as networking
 from launcher.images import errors as imaging
+from launcher.rootfs import driver
 from monitor import UnknownMetric
 from web.problems import INTERNAL, INVALID, TIMEOUT, Kind, Problem, answer, at, of_status
 from web.queries import complain
@@ -62,6 +64,10 @@ _NO_NETWORK: Final = Kind(
     "not-offered", 501, "This host offers no bridge network", "`cgwarden doctor` tells what is missing"
 )
 _NO_ROOM: Final = Kind("bad-request", 422, "The limit leaves no room to start a program", exit_code=125)
+_NO_DRIVER: Final = Kind(
+    "not-offered", 501, "This host cannot serve that root driver", "`cgwarden doctor` tells what is missing"
+)
+_CANNOT_COMMIT: Final = Kind("conflict", 409, "No image can be made of this container")
 _LAUNCH_FAILED: Final = Kind("launch-failed", 500, "The launch failed; nothing was left behind")
 
 KINDS: Final[dict[type[Exception], Kind]] = {
@@ -83,6 +89,8 @@ KINDS: Final[dict[type[Exception], Kind]] = {
     networking.NoAddressFree: _NO_ADDRESS,
     networking.NetworkUnavailable: _NO_NETWORK,
     networking.NetworkFailed: _LAUNCH_FAILED,
+    layering.CannotCommit: _CANNOT_COMMIT,
+    driver.DriverUnavailable: _NO_DRIVER,
     launching.LaunchFailed: _LAUNCH_FAILED,
     launching.LauncherError: _LAUNCH_FAILED,
     imaging.UnknownImage: _UNKNOWN_IMAGE,

@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from launcher import Container, ContainerSpec, LogLine
-from launcher.images import ImageStore
+from launcher.images import Image, ImageStore
+from launcher.rootfs.changes import Change
 from monitor import Event, HistoryPage, Snapshot, Tombstone, Totals
 from web.access import Access
 from web.health import Health
@@ -62,6 +63,10 @@ class LauncherPart(Protocol):
     def kill(self, name: str, signal: int) -> None: ...
 
     def remove(self, name: str, *, force: bool = False) -> None: ...
+
+    def diff(self, name: str) -> list[Change]: ...
+
+    def commit(self, name: str, ref: str) -> Image: ...
 
     def wait(self, name: str, timeout_sec: float | None = None) -> int | None: ...
 

@@ -225,6 +225,12 @@ _INSPECT: Final = _CONTAINER | {
     "spec_limits": ref("Limits"),
 }
 
+_CHANGE: Final[dict[str, Schema]] = {
+    "kind": {"type": "string", "enum": ["added", "changed", "deleted"]},
+    "path": TEXT,
+    "size_bytes": maybe(WHOLE),
+}
+
 _TOKEN: Final[dict[str, Schema]] = {
     "id": TEXT,
     "name": TEXT,
@@ -310,6 +316,8 @@ SCHEMAS: Final[dict[str, Schema]] = {
     ),
     "Image": shape(_IMAGE),
     "ImageList": shape({"images": many(ref("Image"))}),
+    "Changes": shape({"changes": many(shape(_CHANGE))}),
+    "CommitWish": shape({"reference": TEXT}, optional=True),
     "PullWish": shape({"reference": TEXT, "insecure": FLAG, "auth_file": TEXT}, optional=True),
     "ImportWish": shape(_IMPORT, optional=True),
     "TagWish": shape({"reference": TEXT, "name": TEXT}, optional=True),

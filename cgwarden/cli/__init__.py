@@ -12,6 +12,8 @@ MODULES = {
     "restart": "create",
     "ps": "ps",
     "inspect": "inspect",
+    "diff": "diff",
+    "commit": "diff",
     "procs": "inspect",
     "stats": "stats",
     "logs": "logs",

@@ -35,6 +35,11 @@ class Change(NamedTuple):
     path: str
     status: os.stat_result | None
 
+    @property
+    def size_bytes(self) -> int | None:
+        """Of a regular file; None for everything else."""
+        return self.status.st_size if self.status and stat.S_ISREG(self.status.st_mode) else None
+
 
 def read_changes(trees: OpenTrees) -> list[Change]:
     """All changes, by path, a directory before what is in it. `TooDeep` where no end is in sight."""
