@@ -13,6 +13,7 @@ import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
+ROOT_DRIVERS: Final = ("overlay", "btrfs", "vfs", "devmapper")
 DEFAULT_FILE: Final = "/etc/cgwarden/cgwarden.toml"
 _PARENT_PATTERN = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]{0,62}")
 _LISTEN_PATTERN = re.compile(r"(?P<host>\[[0-9a-fA-F:]+\]|[0-9A-Za-z.-]+):(?P<port>\d{1,5})")
@@ -38,6 +39,8 @@ class Config:
         socket_group: unix group that may use the socket; unknown groups are simply not given access.
         metrics_open: serve /metrics without a token to loopback peers.
         cadvisor_names: render cAdvisor's metric names beside our own.
+        root_driver: what containers' roots are made with, unless they ask for another: overlay, btrfs, vfs or
+            devmapper.
         network_pool: CIDR of containers on the bridge; ``auto``: a free part of 10.88.0.0/13.
         network_uplinks: devices that forward for containers, beside those of the default routes.
         network_prepared: networks that are made ahead of launches, once one was used.
@@ -56,6 +59,7 @@ class Config:
     socket_group: str = "cgwarden"
     metrics_open: bool = False
     cadvisor_names: bool = True
+    root_driver: str = "overlay"
     network_pool: str = "auto"
     network_uplinks: tuple[str, ...] = ()
     network_prepared: int = 4
@@ -108,6 +112,8 @@ def check_config(config: Config) -> Config:
         raise ConfigError(f"interval {config.interval_sec:g}s is out of range: use 100ms to 60s")
     if not 10 <= config.history_sec <= 86_400:
         raise ConfigError(f"rings {config.history_sec:g}s is out of range: use 10s to 24h")
+    if config.root_driver not in ROOT_DRIVERS:
+        raise ConfigError(f"launcher.root_driver {config.root_driver!r} is none of {', '.join(ROOT_DRIVERS)}")
     _check_pool(config.network_pool)
     if not 0 <= config.network_prepared <= 256:
         raise ConfigError(f"network.prepared {config.network_prepared} is out of range: use 0 to 256")
@@ -196,6 +202,7 @@ _KEYS: Final[dict[tuple[str, str], tuple[str, Callable[[object], object]]]] = {
     ("web", "socket_group"): ("socket_group", _text),
     ("metrics", "open_on_loopback"): ("metrics_open", _flag_value),
     ("metrics", "cadvisor_names"): ("cadvisor_names", _flag_value),
+    ("launcher", "root_driver"): ("root_driver", _text),
     ("network", "pool"): ("network_pool", _text),
     ("network", "uplinks"): ("network_uplinks", _texts),
     ("network", "prepared"): ("network_prepared", _whole),

@@ -91,6 +91,7 @@ class Parts:
             spawner=spawner,
             on_event=self._on_container_event,
             record_limits=self._record_limits,
+            root_driver=config.root_driver,
             network=NetworkConfig(
                 pool=config.network_pool,
                 uplinks=config.network_uplinks,

@@ -40,8 +40,8 @@ VERBS = {
         _diff,
         options=(JSON,),
         words=(1, 1),
-        more="A directory counts as changed when something in it was. A running container is frozen while its\n"
-        'changes are read. With --json: [{"kind": "added|changed|deleted", "path", "size_bytes"}].',
+        more="A directory counts as changed when something in it was. A running container is frozen while\n"
+        'its changes are read. With --json: [{"kind": "added|changed|deleted", "path", "size_bytes"}].',
     ),
     "commit": Verb(
         "commit [--json] NAME IMAGE",
@@ -49,7 +49,7 @@ VERBS = {
         _commit,
         options=(JSON,),
         words=(2, 2),
-        more="Command, environment, user and the like are the container's. One that was started with --rootfs\n"
-        "has no image below: its whole tree becomes the only layer. Prints the image's id.",
+        more="Command, environment, user and the like are the container's. One that was started with\n"
+        "--rootfs has no image below: its whole tree becomes the only layer. Prints the image's id.",
     ),
 }
