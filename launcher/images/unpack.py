@@ -16,7 +16,7 @@ from typing import Final
 
 from launcher import syscalls
 from launcher.images import tarball
-from launcher.images.errors import BadImage, OverLimit
+from launcher.images.errors import BadImage, OverLimit, TooManyEntries
 from launcher.images.streams import LayerStream, Limits
 from launcher.images.tarball import Entry, shown
 from launcher.images.whiteouts import OPAQUE_ATTRIBUTE, Mark, parse_mark
@@ -47,11 +47,11 @@ class Counts:
 
 def unpack(stream: LayerStream, root_fd: int, limits: Limits) -> Counts:
     """Everything in the archive, below the directory that is held open. The umask must be 0."""
-    tree = _Tree(root_fd)
+    tree = _Tree(root_fd, limits.entries)
     counts = Counts()
     try:
         for entry in tarball.read_entries(stream, limits.entries):
-            counts.entries += 1
+            tree.count_one()
             counts.size_bytes += entry.size if entry.kind == tarball.REGULAR else 0
             if counts.size_bytes > limits.layer_bytes:
                 raise OverLimit(
@@ -60,6 +60,7 @@ def unpack(stream: LayerStream, root_fd: int, limits: Limits) -> Counts:
                 )
             counts.dropped += _place(tree, stream, entry, limits)
         tree.set_directory_times()
+        counts.entries = tree.count
         counts.hides_below = OPAQUE_ATTRIBUTE in os.listxattr(root_fd)
     finally:
         tree.close()
@@ -114,8 +115,10 @@ def split_name(name: bytes, longest: int) -> list[bytes]:
 class _Tree:
     """The directory being filled; the last entry's parent stays open, since the next is often there."""
 
-    def __init__(self, root_fd: int) -> None:
+    def __init__(self, root_fd: int, most: int) -> None:
         self.root_fd = root_fd
+        self.count = 0
+        self._most = most
         self._times: dict[bytes, int] = {}
         self._held: tuple[bytes, int] | None = None
 
@@ -140,19 +143,31 @@ class _Tree:
     def _open_or_make(self, parts: list[bytes]) -> int:
         with contextlib.suppress(FileNotFoundError):
             return self.open(b"/".join(parts))
-        for count in range(1, len(parts) + 1):
-            above, path = b"/".join(parts[: count - 1]), b"/".join(parts[:count])
-            fd = self.open(above)
+        fd = self.open(b"")
+        for count, part in enumerate(parts, 1):
+            above, fd = fd, -1
             try:
-                if not _is_whiteout(fd, parts[count - 1]):
-                    with contextlib.suppress(FileExistsError):
-                        os.mkdir(parts[count - 1], _MISSING_DIRECTORY_MODE, dir_fd=fd)
-                else:
-                    _make_directory(fd, parts[count - 1])
+                fd = self._step_down(above, parts[:count], part)
             finally:
-                os.close(fd)
-            os.close(self.open(path))
-        return self.open(b"/".join(parts))
+                os.close(above)
+        return fd
+
+    def _step_down(self, above: int, path: list[bytes], part: bytes) -> int:
+        """One part further, made where it is missing; a link is resolved from the root."""
+        if not _is_link(above, part):
+            with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+                return os.open(part, _DIRECTORY | os.O_NOFOLLOW, dir_fd=above)
+            if _stat(above, part) is None or _is_whiteout(above, part):
+                self.count_one()
+                _make_directory(above, part)
+                os.chmod(part, _MISSING_DIRECTORY_MODE, dir_fd=above)
+        return self.open(b"/".join(path))
+
+    def count_one(self) -> None:
+        """An entry, or a directory that an entry needs and that the archive does not have."""
+        self.count += 1
+        if self.count > self._most:
+            raise TooManyEntries(self._most)
 
     def finish_directory(self, path: bytes, entry: Entry) -> int:
         """Owner, mode and attributes now; the time at the very end, as each file inside changes it."""
@@ -180,6 +195,11 @@ def _stat(parent: int, name: bytes) -> os.stat_result | None:
         return os.stat(name, dir_fd=parent, follow_symlinks=False)
     except FileNotFoundError:
         return None
+
+
+def _is_link(parent: int, name: bytes) -> bool:
+    found = _stat(parent, name)
+    return found is not None and stat.S_ISLNK(found.st_mode)
 
 
 def _is_whiteout(parent: int, name: bytes) -> bool:
@@ -216,13 +236,15 @@ def _make_hard_link(tree: _Tree, parent: int, name: bytes, entry: Entry, limits:
     target = split_name(entry.link, limits.name_bytes)
     if not target:
         raise BadImage(f"{entry.shown} is a hard link to the root of the layer")
-    above = tree.open(b"/".join(target[:-1]))
+    no_file = f"{entry.shown} is a hard link to {shown(entry.link)}, which is no file of the layer"
+    try:
+        above = tree.open(b"/".join(target[:-1]))
+    except (FileNotFoundError, NotADirectoryError):
+        raise BadImage(no_file) from None
     try:
         found = _stat(above, target[-1])
         if found is None or stat.S_ISDIR(found.st_mode) or _is_whiteout(above, target[-1]):
-            raise BadImage(
-                f"{entry.shown} is a hard link to {shown(entry.link)}, which is no file of the layer"
-            )
+            raise BadImage(no_file)
         there = _stat(parent, name)
         if there is not None and (there.st_dev, there.st_ino) == (found.st_dev, found.st_ino):
             return 0
