@@ -27,6 +27,7 @@ from tests.launcher.images.archives import (
     layer,
     symlink,
 )
+from tests.launcher.images.unpacked import add, nothing_is_kept
 
 pytestmark = pytest.mark.kernel
 
@@ -52,22 +53,6 @@ def look(path: Path) -> list[object]:
         content = place.read_bytes() if stat.S_ISREG(told.st_mode) else b""
         found.append((str(place), told.st_mode, told.st_uid, told.st_nlink, told.st_mtime, content))
     return found
-
-
-def add(store: ImageStore, content: bytes) -> Path:
-    """Unpack a layer; where its files are."""
-    fd = os.memfd_create("layer")
-    try:
-        with open(fd, "wb", closefd=False) as out:
-            out.write(content)
-        os.lseek(fd, 0, os.SEEK_SET)
-        return Path(store.layer_dir(store.add_layer(fd)))
-    finally:
-        os.close(fd)
-
-
-def nothing_is_kept(store: ImageStore) -> bool:
-    return os.listdir(f"{store.state_dir}/layers") == []
 
 
 def test_an_absolute_name_is_below_the_root_of_the_layer(store: ImageStore, outside: Path) -> None:
