@@ -6,6 +6,7 @@ import contextlib
 import logging
 import os
 import stat
+from collections.abc import Collection, Iterator
 from dataclasses import replace
 from typing import Any, Final, NamedTuple
 
@@ -121,7 +122,7 @@ def _adopt_running(site: Site, container: Container, init: dict[str, Any]) -> Fo
     from here.
     """
     try:
-        cgroup = site.hierarchies.cgroup(site.cgroup_of(container.name))
+        cgroup = site.hierarchies.cgroup(site.cgroup_of(container.spec))
     except CgroupGone:
         cgroup = None
     watched = _supervisor_alive(init)
@@ -134,7 +135,7 @@ def _adopt_running(site: Site, container: Container, init: dict[str, Any]) -> Fo
 def _finish(site: Site, container: Container, end: dict[str, Any] | None, reason: str) -> Found | None:
     """It ended while nobody looked: complete the record, remove its cgroups."""
     with contextlib.suppress(CgroupGone):
-        container = replace(container, cgroup=site.hierarchies.cgroup(site.cgroup_of(container.name)))
+        container = replace(container, cgroup=site.hierarchies.cgroup(site.cgroup_of(container.spec)))
     told = end is not None and "oom_killed" in end
     ending = endings.finish(site, container, None, reason)
     if ending.container.spec.auto_remove:
@@ -149,8 +150,8 @@ def _without_a_run(site: Site, container: Container, *, kept: bool) -> Found | N
     """Intent only: a launch that never was acknowledged is rolled back; what was created, or was being
     started again, is what it was before.
     """
-    name, state_dir = container.name, site.state_of(container.name)
-    _undo_run(site, name)
+    state_dir = site.state_of(container.name)
+    _undo_run(site, container.spec)
     if not kept:
         remove_tree(state_dir)
         return None
@@ -161,18 +162,18 @@ def _without_a_run(site: Site, container: Container, *, kept: bool) -> Found | N
     return Found(endings.exited(container, last), None, "it had ended, and did not come to run again")
 
 
-def _undo_run(site: Site, name: str) -> None:
+def _undo_run(site: Site, spec: ContainerSpec) -> None:
     """Backwards: the processes, the cgroups, the run directory."""
     with (
         contextlib.suppress(CgroupGone),
-        contextlib.closing(site.hierarchies.cgroup(site.cgroup_of(name))) as cgroup,
+        contextlib.closing(site.hierarchies.cgroup(site.cgroup_of(spec))) as cgroup,
     ):
         cgroup.kill()
-    site.hierarchies.remove(site.cgroup_of(name))
-    remove_tree(site.run_of(name))
+    site.hierarchies.remove(site.cgroup_of(spec))
+    remove_tree(site.run_of(spec.name))
 
 
-def undo_leaks(site: Site) -> list[tuple[str, str]]:
+def undo_leaks(site: Site, groups: Collection[str] = ()) -> list[tuple[str, str]]:
     """Run directories and empty cgroups of ours without a record; a populated cgroup is somebody else's."""
     undone = []
     known = set(os.listdir(site.containers_dir))
@@ -180,17 +181,23 @@ def undo_leaks(site: Site) -> list[tuple[str, str]]:
         if (left := try_remove_tree(site.run_of(name))) is not None:
             _LOG.warning("%s", left)
     undone += [(name, f"its {what} had been left behind") for name, what in site.roots.sweep(known)]
-    for name in sorted(site.hierarchies.children(f"/{site.cgroup_parent.strip('/')}") - known):
+    for path in _unknown_cgroups(site, known, groups):
         with contextlib.suppress(CgroupError):
-            if not _is_populated(site, name):
-                site.hierarchies.remove(site.cgroup_of(name))
-                undone.append((name, "its cgroup had been left behind, empty"))
+            if not _is_populated(site, path):
+                site.hierarchies.remove(path)
+                undone.append((path.rpartition("/")[2], "its cgroup had been left behind, empty"))
     return undone
 
 
-def _is_populated(site: Site, name: str) -> bool:
+def _unknown_cgroups(site: Site, known: Collection[str], groups: Collection[str]) -> Iterator[str]:
+    for parent in (site.parent_path, *map(site.group_path, groups)):
+        ours = {*known, *groups} if parent == site.parent_path else set(known)
+        yield from (f"{parent}/{name}" for name in sorted(site.hierarchies.children(parent) - ours))
+
+
+def _is_populated(site: Site, path: str) -> bool:
     try:
-        with contextlib.closing(site.hierarchies.cgroup(site.cgroup_of(name))) as cgroup:
+        with contextlib.closing(site.hierarchies.cgroup(path)) as cgroup:
             return bool(cgroup.procs())
     except CgroupGone:
         return False

@@ -117,7 +117,7 @@ def _remove_cgroups(site: Site, container: Container) -> str | None:
         if container.cgroup is not None:
             with contextlib.suppress(CgroupGone), contextlib.closing(container.cgroup):
                 container.cgroup.kill()
-        site.hierarchies.remove(site.cgroup_of(container.name))
+        site.hierarchies.remove(site.cgroup_of(container.spec))
     except CgroupError as e:
         return str(e)
     return None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 
 class LauncherError(Exception):
     """`str(e)` is always one line that names the thing and says what is wrong with it."""
@@ -10,6 +12,21 @@ class LauncherError(Exception):
 class UnknownContainer(LauncherError):
     def __init__(self, name: str) -> None:
         super().__init__(f"there is no container {name!r}")
+        self.name = name
+
+
+class UnknownGroup(LauncherError):
+    def __init__(self, name: str) -> None:
+        super().__init__(f"there is no group {name!r}")
+        self.name = name
+
+
+class GroupInUse(LauncherError):
+    """Ended containers count too: they would be started again in it."""
+
+    def __init__(self, name: str, inside: Sequence[str]) -> None:
+        shown = ", ".join(inside[:5]) + (", …" if len(inside) > 5 else "")
+        super().__init__(f"group {name!r} has containers ({shown}); remove them first")
         self.name = name
 
 

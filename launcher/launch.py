@@ -88,7 +88,7 @@ def _checked(site: Site, spec: ContainerSpec) -> Iterator[tuple[ContainerSpec, t
 
 def check(site: Site, spec: ContainerSpec) -> ContainerSpec:
     """The spec with all that the site knows better filled in; refuses what cannot be, before all else."""
-    refuse_foreign_cgroup(site, spec.name)
+    refuse_foreign_cgroup(site, spec)
     site.confiner.confine(spec)
     if spec.rootfs:
         spec = replace(spec, rootfs=site.real_root(spec))
@@ -135,7 +135,7 @@ def start(
 
 
 def _make_cgroup(site: Site, spec: ContainerSpec, undo: contextlib.ExitStack) -> Cgroup:
-    cgroup = site.hierarchies.create(site.cgroup_of(spec.name))
+    cgroup = site.hierarchies.create(site.cgroup_of(spec))
     undo.callback(site.hierarchies.remove, cgroup.path)
     undo.callback(cgroup.close)
     undo.callback(_kill_rest, cgroup)
@@ -155,15 +155,15 @@ def _running(spec: ContainerSpec, created_at: str, identity: dict[str, Any], cgr
     )
 
 
-def refuse_foreign_cgroup(site: Site, name: str) -> None:
+def refuse_foreign_cgroup(site: Site, spec: ContainerSpec) -> None:
     """A populated cgroup of that name that is no container of ours is somebody else's: never touched."""
     try:
-        found = site.hierarchies.cgroup(site.cgroup_of(name))
+        found = site.hierarchies.cgroup(site.cgroup_of(spec))
     except CgroupGone:
         return
     with contextlib.closing(found):
         if found.procs():
-            raise NameTaken(name, f"the cgroup {found.path} has processes that cgwarden did not start")
+            raise NameTaken(spec.name, f"the cgroup {found.path} has processes that cgwarden did not start")
 
 
 def apply_limits(spec: ContainerSpec, cgroup: Cgroup, record_limits: RecordLimits) -> list[Written]:
@@ -255,7 +255,7 @@ def describe(site: Site, spec: ContainerSpec) -> list[str]:
     """Every step of the launch, as `--dry-run` shows it; nothing is made."""
     with site.image_of(spec) as image:
         spec = check(site, spec if image is None else merge_image(spec, image))
-    path = site.cgroup_of(spec.name)
+    path = site.cgroup_of(spec)
     limits = [f"limit {field} to {wish}" for field, wish in spec.limits.items()]
     rules = [f"allow device {rule.text()}" for rule in device_rules(spec)]
     return [

@@ -23,6 +23,7 @@ from launcher.errors import (
     SupervisorLost,
 )
 from launcher.failpoints import reach
+from launcher.groups import Groups
 from launcher.idranges import IdRanges
 from launcher.images import Image, ImageStore
 from launcher.inside import JOIN_STEP
@@ -90,7 +91,8 @@ class Launcher:
             os.makedirs(directory, 0o700, exist_ok=True)
         self._spawner = spawner
         self._caretaker = Caretaker(self._site, self._registry, spawner, on_event)
-        self._runs = Runs(self._site, spawner, self._registry, self._caretaker, record_limits)
+        self.groups = Groups(self._site, self._registry, self._caretaker.emit, record_limits)
+        self._runs = Runs(self._site, spawner, self._registry, self._caretaker, self.groups, record_limits)
         self._layering = Layering(self._site, self._registry, self._site.images)
 
     def _make_proc_view(self, cgroup_parent: str, run_dir: str, state_dir: str) -> ProcView:
@@ -105,6 +107,7 @@ class Launcher:
         What its restart policy wants to run is started once `resume` was called.
         """
         self._site.proc_view.adopt()
+        self.groups.adopt()
         for found in adoption.find(self._site):
             entry = Entry(found.container, found.supervisor_pid, found.life)
             self._registry.add(entry)
@@ -119,7 +122,7 @@ class Launcher:
                 self._runs.consider(entry)
         running = (entry.container for entry in self._registry.entries() if not entry.ended.is_set())
         self._site.networks.adopt({container.name for container in running})
-        for name, reason in adoption.undo_leaks(self._site):
+        for name, reason in adoption.undo_leaks(self._site, [group.name for group in self.groups.all()]):
             self._caretaker.emit("container.remove", name, reason, {})
 
     def resume(self) -> None:
@@ -363,7 +366,8 @@ class Launcher:
     def close(self) -> None:
         """Containers keep running; the next daemon adopts them. An empty parent cgroup goes."""
         self._runs.close()
-        parent = f"/{self._site.cgroup_parent.strip('/')}"
+        self.groups.close()
+        parent = self._site.parent_path
         in_use = bool(self._site.hierarchies.children(parent))
         self._site.proc_view.close(in_use=in_use)
         self._caretaker.close()

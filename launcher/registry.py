@@ -66,21 +66,29 @@ class Registry:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._entries: dict[str, Entry] = {}
-        self._reserved: set[str] = set()
+        self._reserved: dict[str, str] = {}
         self._all: tuple[Container, ...] = ()
 
     @contextlib.contextmanager
-    def reserved(self, name: str) -> Iterator[None]:
-        """One launch at a time for a name; `NameTaken` at once, before anything is made."""
+    def reserved(self, name: str, group: str = "") -> Iterator[None]:
+        """One launch at a time for a name; `NameTaken` at once, before anything is made. It counts as one of
+        its `group` already.
+        """
         with self._lock:
             if name in self._reserved or name in self._entries:
                 raise NameTaken(name)
-            self._reserved.add(name)
+            self._reserved[name] = group
         try:
             yield
         finally:
             with self._lock:
-                self._reserved.discard(name)
+                del self._reserved[name]
+
+    def grouped(self, group: str) -> list[str]:
+        """The names in a group, of those that are being made too."""
+        with self._lock:
+            inside = {name for name, entry in self._entries.items() if entry.container.spec.group == group}
+            return sorted(inside | {name for name, its in self._reserved.items() if its == group})
 
     def add(self, entry: Entry) -> None:
         with self._lock:

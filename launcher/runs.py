@@ -15,6 +15,7 @@ from launcher import again, launch, life, records
 from launcher.caretaker import Caretaker
 from launcher.errors import LauncherError, LaunchFailed
 from launcher.failpoints import reach
+from launcher.groups import Groups
 from launcher.launch import RecordLimits
 from launcher.life import Life
 from launcher.registry import Entry, Registry
@@ -35,12 +36,14 @@ class Runs:
         spawner: Spawner,
         registry: Registry,
         caretaker: Caretaker,
+        groups: Groups,
         record_limits: RecordLimits,
     ) -> None:
         self._site = site
         self._spawner = spawner
         self._registry = registry
         self._caretaker = caretaker
+        self._groups = groups
         self._record_limits = record_limits
         self._schedule = Schedule()
         caretaker.on_end = self.consider
@@ -55,7 +58,8 @@ class Runs:
 
     def create(self, spec: ContainerSpec) -> Entry:
         """On record, to be started later."""
-        with self._registry.reserved(spec.name):
+        with self._registry.reserved(spec.name, spec.group):
+            self._groups.check(spec)
             entry = Entry(launch.create(self._site, spec))
             self._registry.add(entry)
         self._tell_of_making(spec)
@@ -63,7 +67,8 @@ class Runs:
 
     def run(self, spec: ContainerSpec) -> Entry:
         """Create and start; the caller has it watched."""
-        with self._registry.reserved(spec.name):
+        with self._registry.reserved(spec.name, spec.group):
+            self._groups.check(spec)
             started = launch.launch(self._site, self._spawner, spec, self._record_limits)
             entry = Entry(*started)
             self._registry.add(entry)

@@ -77,8 +77,15 @@ class Site:
     def run_of(self, name: str) -> str:
         return f"{self.run_dir}/containers/{name}"
 
-    def cgroup_of(self, name: str) -> str:
-        return f"/{self.cgroup_parent.strip('/')}/{name}"
+    @property
+    def parent_path(self) -> str:
+        return f"/{self.cgroup_parent.strip('/')}"
+
+    def group_path(self, name: str) -> str:
+        return f"{self.parent_path}/{name}"
+
+    def cgroup_of(self, spec: ContainerSpec) -> str:
+        return f"{self.group_path(spec.group)}/{spec.name}" if spec.group else self.group_path(spec.name)
 
     def real_root(self, spec: ContainerSpec) -> str:
         """The root directory without symbolic links; `MissingRoot` if there is none."""
@@ -103,8 +110,8 @@ class Site:
             run_dir=self.run_of(spec.name),
             boot_id=self.boot_id,
             created_at=created_at,
-            cgroup_path=self.cgroup_of(spec.name),
-            cgroup_binds=tuple(self._binds(spec.name)),
+            cgroup_path=self.cgroup_of(spec),
+            cgroup_binds=tuple(self._binds(self.cgroup_of(spec))),
             hidden=tuple(self._hidden(spec.rootfs)),
             masked_files=self.masks.files,
             masked_directories=self.masks.directories,
@@ -112,7 +119,7 @@ class Site:
             root=self.roots.plan(spec, self.layers_of(spec)),
             pivots=self.roots.pivots,
             confinement=confinement or Confinement(),
-            proc_view=self.proc_view.directory(self.cgroup_of(spec.name)) if viewed else "",
+            proc_view=self.proc_view.directory(self.cgroup_of(spec)) if viewed else "",
             time_offsets=spec.time_offsets or (own_uptime() if viewed else {}),
         )
 
@@ -152,11 +159,11 @@ class Site:
         with self.images.using(spec.image) as image:
             yield image
 
-    def _binds(self, name: str) -> Iterator[tuple[str, str]]:
+    def _binds(self, cgroup: str) -> Iterator[tuple[str, str]]:
         """(name below /sys/fs/cgroup, host directory); no name where one tree is mounted right there."""
         for mounted_at in sorted({place.mounted_at for place in self.hierarchies.places.values()}):
             below = "" if mounted_at == "/sys/fs/cgroup" else os.path.basename(mounted_at)
-            yield below, mounted_at + self.cgroup_of(name)
+            yield below, mounted_at + cgroup
 
     def _hidden(self, root: str) -> Iterator[str]:
         if not root:

@@ -27,7 +27,7 @@ _FROM_IMAGE: Final = ("user", "workdir", "stop_signal")
 NOT_YET: Final = frozenset(
     {
         *("init", "health"),
-        *("oom_score_adj", "group"),
+        "oom_score_adj",
     }
 )
 
