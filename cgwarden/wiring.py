@@ -102,7 +102,7 @@ class Parts:
         self.journal = Journal(str(state_dir / "journal.db"))
         self.enforcer = Enforcer(
             hierarchies=hierarchies,
-            find=self.launcher.get,
+            find=self.launcher.limited,
             journal=self.journal,
             emit=self._emit,
             guardian=guardian,
@@ -211,7 +211,7 @@ class Parts:
         )
         if event.container is None:
             return
-        if event.type == "container.remove":
+        if event.type in ("container.remove", "group.remove"):
             self.enforcer.forget(event.container)
         elif event.type == "container.oom":
             self.monitor.refresh_limits(event.container)

@@ -145,6 +145,9 @@ class Groups:
             raise UnknownGroup(name)
         return self._groups[name]
 
+    def named(self, name: str) -> Group | None:
+        return self._groups.get(name)
+
     def all(self) -> list[Group]:
         return [group for _, group in sorted(self._groups.items())]
 

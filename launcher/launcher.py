@@ -23,7 +23,7 @@ from launcher.errors import (
     SupervisorLost,
 )
 from launcher.failpoints import reach
-from launcher.groups import Groups
+from launcher.groups import Group, Groups
 from launcher.idranges import IdRanges
 from launcher.images import Image, ImageStore
 from launcher.inside import JOIN_STEP
@@ -203,6 +203,10 @@ class Launcher:
     def network_of(self, container: Container) -> dict[str, Any] | None:
         """Its place on the bridge; None for every other network, and once it has ended."""
         return self._site.networks.view(container.spec)
+
+    def limited(self, name: str) -> Container | Group:
+        """What has limits by that name: a container, or a group."""
+        return self.groups.named(name) or self.get(name)
 
     def containers(self) -> tuple[Container, ...]:
         return self._registry.all()

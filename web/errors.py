@@ -27,6 +27,8 @@ _LOG: Final = logging.getLogger("cgwarden.web")
 _UNKNOWN: Final = Kind("unknown-container", 404, "There is no such container", "`cgwarden ps` lists them")
 _UNKNOWN_DECISION: Final = Kind("unknown-decision", 404, "There is no such decision")
 _GONE: Final = Kind("unknown-container", 404, "The container has ended")
+_UNKNOWN_GROUP: Final = Kind("unknown-group", 404, "There is no such group", "`cgwarden group ls` lists them")
+_GROUP_IN_USE: Final = Kind("conflict", 409, "Containers are in the group")
 _NAME_TAKEN: Final = Kind("name-taken", 409, "The name is taken")
 _NOT_RUNNING: Final = Kind("not-running", 409, "The container is not running")
 _RUNNING: Final = Kind("conflict", 409, "The container is running", "stop it first, or remove it with force")
@@ -73,6 +75,8 @@ _LAUNCH_FAILED: Final = Kind("launch-failed", 500, "The launch failed; nothing w
 KINDS: Final[dict[type[Exception], Kind]] = {
     launching.UnknownContainer: _UNKNOWN,
     launching.NameTaken: _NAME_TAKEN,
+    launching.UnknownGroup: _UNKNOWN_GROUP,
+    launching.GroupInUse: _GROUP_IN_USE,
     launching.BadSpec: INVALID,
     launching.TooLittleMemory: _NO_ROOM,
     launching.MissingRoot: _NO_ROOT,

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from launcher import Container, ContainerSpec, LogLine
+from launcher.groups import Group
 from launcher.images import Image, ImageStore
 from launcher.rootfs.changes import Change
 from monitor import Event, HistoryPage, Snapshot, Tombstone, Totals
@@ -34,11 +35,28 @@ class AttachedPart(Protocol):
     def output(self, stopped: Callable[[], bool] = ...) -> Generator[LogLine, None, None]: ...
 
 
+class GroupsPart(Protocol):
+    """Cgroups between the parent and containers. Every call but `all` and `members` may block."""
+
+    def create(self, name: str, limits: Mapping[str, object]) -> Group: ...
+
+    def remove(self, name: str) -> None: ...
+
+    def get(self, name: str) -> Group: ...
+
+    def all(self) -> Sequence[Group]: ...
+
+    def members(self, name: str) -> Sequence[str]: ...
+
+
 class LauncherPart(Protocol):
     """Starts, stops and lists containers. Every call but `get` and `containers` may block."""
 
     @property
     def images(self) -> ImageStore: ...
+
+    @property
+    def groups(self) -> GroupsPart: ...
 
     def run(self, spec: ContainerSpec) -> Container: ...
 

@@ -231,6 +231,16 @@ _CHANGE: Final[dict[str, Schema]] = {
     "size_bytes": maybe(WHOLE),
 }
 
+_GROUP: Final[dict[str, Schema]] = {
+    "name": TEXT,
+    "created_at": TIME,
+    "containers": TEXTS,
+    "spec_limits": ref("Limits"),
+    "limits": ref("Limits"),
+    "owners": TEXT_MAP,
+    "cgroups": TEXT_MAP,
+}
+
 _TOKEN: Final[dict[str, Schema]] = {
     "id": TEXT,
     "name": TEXT,
@@ -263,6 +273,9 @@ SCHEMAS: Final[dict[str, Schema]] = {
     "Inspect": shape(_INSPECT),
     "NewContainer": shape(_NEW_CONTAINER, optional=True)
     | {"anyOf": [{"required": ["rootfs", "command"]}, {"required": ["image"]}]},
+    "NewGroup": shape({"name": TEXT, "limits": ref("Limits")}, optional=True) | {"required": ["name"]},
+    "Group": shape(_GROUP),
+    "GroupList": shape({"groups": many(ref("Group"))}),
     "StopWish": shape({"timeout_sec": NUMBER}, optional=True),
     "Stopped": shape({"changed": FLAG, "state": _STATE, "exit_code": maybe(WHOLE)}),
     "KillWish": shape({"signal": {"type": ["string", "integer"]}}, optional=True),

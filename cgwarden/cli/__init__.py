@@ -25,6 +25,7 @@ MODULES = {
     "freeze": "freeze",
     "thaw": "freeze",
     "limit": "limit",
+    "group": "group",
     "events": "events",
     "why": "why",
     "image": "image",

@@ -11,6 +11,7 @@ TIMED_OUT, REFUSED_RUN, CANNOT_INVOKE, NOT_FOUND = 124, 125, 126, 127
 BY_SLUG = {
     "bad-request": USAGE,
     "unknown-container": UNKNOWN,
+    "unknown-group": UNKNOWN,
     "unknown-image": UNKNOWN,
     "bad-image": FAILED,
     "missing-file": FAILED,
@@ -70,6 +71,8 @@ def in_flags(detail: str, hint: str) -> str:
     flag = flag_of(place.removeprefix("?").removeprefix("limits."))
     told = f"{flag}: {rest}" if colon and flag else detail
     whole = f"{told} ({hint})" if hint else told
-    return whole.replace("use force", "use --force").replace("with force", "with --force").replace(
-        "use insecure", "use --insecure"
+    return (
+        whole.replace("use force", "use --force")
+        .replace("with force", "with --force")
+        .replace("use insecure", "use --insecure")
     )

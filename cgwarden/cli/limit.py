@@ -14,23 +14,28 @@ REASON = "asked for on the command line"
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from typing import Any
 
 
 def _limit(args: Args) -> int:
+    return change_limits(args, container_path)
+
+
+def change_limits(args: Args, path: Callable[..., str]) -> int:
+    """Show, change or give back the limits of what `path` leads to: containers, or groups."""
     wanted = read_limits(args)
     if args.on("reset"):
-        return _reset(args, wanted)
+        return _reset(args, wanted, path)
     changing = [flag for flag in ("for", "force", "dry_run", "reason") if args.get(flag) is not None]
     if wanted:
-        return _change(args, wanted)
+        return _change(args, wanted, path)
     if changing:
         raise UsageError(f"{args.given[changing[0]]} needs a limit to change, such as --memory 512M")
-    return _show(args)
+    return _show(args, path)
 
 
-def _change(args: Args, wanted: Mapping[str, object]) -> int:
+def _change(args: Args, wanted: Mapping[str, object], path: Callable[..., str]) -> int:
     daemon = Daemon()
     query = {
         "dry_run": args.get("dry_run"),
@@ -40,20 +45,20 @@ def _change(args: Args, wanted: Mapping[str, object]) -> int:
     }
 
     def act(name: str) -> Any:
-        return daemon.call("PATCH", container_path(name, "limits"), wanted, query=query)
+        return daemon.call("PATCH", path(name, "limits"), wanted, query=query)
 
     say = _say_planned if args.on("dry_run") else _say_changed
     return for_each(args.words, act, as_json=args.on("json"), say=say)
 
 
-def _reset(args: Args, wanted: Mapping[str, object]) -> int:
+def _reset(args: Args, wanted: Mapping[str, object], path: Callable[..., str]) -> int:
     beside = [flag for flag in ("for", "dry_run") if args.get(flag) is not None]
     if wanted or beside:
         raise UsageError("--reset gives back every change of yours; with it go --force, --reason, --json")
     daemon, query = Daemon(), {"force": args.get("force"), "reason": args.get("reason", REASON)}
 
     def act(name: str) -> Any:
-        return daemon.call("DELETE", container_path(name, "limits"), query=query)
+        return daemon.call("DELETE", path(name, "limits"), query=query)
 
     return for_each(args.words, act, as_json=args.on("json"), say=_say_changed)
 
@@ -70,10 +75,10 @@ def _say_planned(name: str, answer: Mapping[str, Any]) -> str:
     return "\n".join([f"{name}  would write" if writes else f"{name}  nothing to write", *writes])
 
 
-def _show(args: Args) -> int:
+def _show(args: Args, path: Callable[..., str]) -> int:
     daemon = Daemon()
     names = [check_name(name) for name in args.words]
-    shown = [{"name": name, **daemon.get(container_path(name, "limits"))} for name in names]
+    shown = [{"name": name, **daemon.get(path(name, "limits"))} for name in names]
     if args.on("json"):
         print_json(shown[0] if len(shown) == 1 else shown)
         return 0
@@ -118,6 +123,19 @@ def _of_key(field: str, value: object) -> str:
     return ",".join(set_) or "max"
 
 
+CHANGE_OPTIONS = (
+    Option(
+        "--for",
+        value="TIME",
+        read=read_lease,
+        help="a lease: back to the baseline after this long (30m)",
+    ),
+    Option("--reset", help="give back what you changed: the next owner's value holds again"),
+    Option("--dry-run", help="print the writes to the kernel and change nothing"),
+    Option("--force", help="take a limit from its owner; allow one below present usage"),
+    Option("--reason", value="TEXT", help="why, for `cgwarden why` and the event log"),
+    JSON,
+)
 VERBS = {
     "limit": Verb(
         "limit NAME… [LIMITS] [--for TIME] [--dry-run] [--reset]",
@@ -125,17 +143,7 @@ VERBS = {
         _limit,
         options=(
             *LIMIT_OPTIONS,
-            Option(
-                "--for",
-                value="TIME",
-                read=read_lease,
-                help="a lease: back to the baseline after this long (30m)",
-            ),
-            Option("--reset", help="give back what you changed: the next owner's value holds again"),
-            Option("--dry-run", help="print the writes to the kernel and change nothing"),
-            Option("--force", help="take a limit from its owner; allow one below present usage"),
-            Option("--reason", value="TEXT", help="why, for `cgwarden why` and the event log"),
-            JSON,
+            *CHANGE_OPTIONS,
         ),
         words=(1, None),
         more="Alias: update. Writing what is there already succeeds and changes nothing.\n"

@@ -109,3 +109,21 @@ def test_the_parents_lock_goes_with_the_daemon(daemon: Running) -> None:
     daemon.process.wait(30)
 
     assert not os.path.exists(path)
+
+
+def test_a_group_is_made_limited_filled_and_removed(daemon: Running) -> None:
+    made = daemon.json("group", "create", "batch", "--cpus", "0.5", "--memory", "128M")
+
+    assert (made["limits"]["memory_max_bytes"], made["limits"]["cpu_max_cores"]) == (128 << 20, 0.5)
+    assert set(made["owners"].values()) == {"spec"}
+    daemon.run("t", "sleep", "60", flags=("--group", "batch"))
+    assert daemon.json("inspect", "t")["cgroups"]["memory"].endswith(f"/{daemon.parent}/batch/t")
+    assert daemon.json("group", "limit", "batch", "--memory", "96M")["changed"] is True
+    assert daemon.json("group", "ls")[0]["limits"]["memory_max_bytes"] == 96 << 20
+    assert "96M" in daemon.cli("group", "ls").stdout
+    refused = daemon.cli("group", "rm", "batch")
+    assert (refused.returncode, "has containers (t)" in refused.stderr) == (4, True)
+    daemon.cli("rm", "-f", "t")
+    assert daemon.json("group", "rm", "batch") == {"name": "batch", "changed": True}
+    assert daemon.cli("group", "rm", "batch").returncode == 3
+    assert daemon.cli("run", "--group", "batch", "--rootfs", "/", "--", "true").returncode == 2

@@ -1,0 +1,120 @@
+"""`group`: a cgroup between the parent and containers, with limits that they share."""
+
+from __future__ import annotations
+
+from cgwarden.cli.each import for_each
+from cgwarden.cli.limit import CHANGE_OPTIONS, change_limits, show_value
+from cgwarden.cli.limit_flags import LIMIT_OPTIONS, read_limits
+from cgwarden.cli.names import check_name
+from cgwarden.cli.options import JSON, Args, Option, UsageError, Verb, closest
+from cgwarden.cli.terminal import print_json, table
+from cgwarden.client import Daemon, Problem
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+_API = "/api/v1/groups"
+
+
+def group_path(name: str, *parts: str) -> str:
+    """The URL path of a group or of something below it."""
+    return "/".join((_API, check_name(name), *parts))
+
+
+def _group(args: Args) -> int:
+    from cgwarden.cli import invoke
+
+    name = {"list": "ls", "remove": "rm", "update": "limit"}.get(args.words[0], args.words[0])
+    if name not in SUBVERBS:
+        near = closest(name, list(SUBVERBS))
+        hint = f"did you mean {near}?" if near else f"there are {', '.join(SUBVERBS)}"
+        raise UsageError(f"there is no verb `group {name}` ({hint})")
+    return invoke.invoke(SUBVERBS[name], args.words[1:])
+
+
+def _create(args: Args) -> int:
+    name = check_name(args.words[0])
+    made = Daemon().call("POST", _API, {"name": name, "limits": read_limits(args)})
+    if args.on("json"):
+        print_json(made)
+    else:
+        print(name)
+    return 0
+
+
+def _ls(args: Args) -> int:
+    groups = Daemon().get(_API)["groups"]
+    if args.on("json"):
+        print_json(groups)
+        return 0
+    print("\n".join(table(("GROUP", "CPUS", "MEMORY", "PIDS", "CONTAINERS"), [_row(one) for one in groups])))
+    return 0
+
+
+def _row(group: dict[str, Any]) -> tuple[str, ...]:
+    shown = (show_value(field, group["limits"].get(field)) for field in _SHOWN)
+    return (group["name"], *shown, ", ".join(group["containers"]) or "-")
+
+
+_SHOWN = ("cpu_max_cores", "memory_max_bytes", "pids_max")
+
+
+def _rm(args: Args) -> int:
+    daemon = Daemon()
+
+    def act(name: str) -> Any:
+        try:
+            daemon.call("DELETE", group_path(name))
+        except Problem as problem:
+            if problem.slug != "unknown-group" or not args.on("if_exists"):
+                raise
+            return {"name": name, "changed": False}
+        return {"name": name, "changed": True}
+
+    return for_each(args.words, act, as_json=args.on("json"))
+
+
+def _limit(args: Args) -> int:
+    return change_limits(args, group_path)
+
+
+SUBVERBS = {
+    "create": Verb(
+        "group create NAME [LIMITS]",
+        "Make a group; what is started in it (`run --group NAME`) shares its limits.",
+        _create,
+        options=(*LIMIT_OPTIONS, JSON),
+        words=(1, 1),
+        more="A group is kept until `group rm`, over restarts of the daemon and of the host.\n"
+        "Example:\n  cgwarden group create batch --cpus 2 --memory 1G",
+    ),
+    "ls": Verb("group ls", "List the groups, their limits and what is in them.", _ls, options=(JSON,)),
+    "limit": Verb(
+        "group limit NAME… [LIMITS] [--for TIME] [--dry-run] [--reset]",
+        "Without limits: show each as the kernel has it, with owner and lease. With limits: change them.",
+        _limit,
+        options=(*LIMIT_OPTIONS, *CHANGE_OPTIONS),
+        words=(1, None),
+    ),
+    "rm": Verb(
+        "group rm [--if-exists] NAME…",
+        "Remove groups that no container is in.",
+        _rm,
+        options=(Option("--if-exists", help="succeed where there is no such group"), JSON),
+        words=(1, None),
+    ),
+}
+VERBS = {
+    "group": Verb(
+        "group VERB …",
+        "Groups with shared limits: create, ls, limit, rm.",
+        _group,
+        words=(0, 0),
+        command=True,
+        more="\n".join(
+            f"  {verb.usage:30}{verb.summary.partition('. ')[0].rstrip('.')}" for verb in SUBVERBS.values()
+        )
+        + "\n\n`cgwarden group VERB --help` explains one.",
+    ),
+}
