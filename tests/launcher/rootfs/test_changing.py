@@ -11,7 +11,7 @@ import pytest
 from launcher.rootfs.changing import can_pivot
 
 # A daemon in a chroot that is no mount point: there pivot_root is EINVAL. All its mounts are in a namespace
-# of its own and end with it, so that no path outside leads through them.
+# of its own and end with it, so that no path outside leads through them; what is the machine's is read-only.
 IN_A_CHROOT = """
 set -e
 mount --make-rprivate /
@@ -22,6 +22,7 @@ for place in bin sbin lib lib64 usr etc root work tmp proc sys dev run; do
     [ -d "/$place" ] || continue
     mkdir "$1/root/$place"
     mount --rbind "/$place" "$1/root/$place"
+    case $place in tmp|proc|sys|dev|run) ;; *) mount -o remount,bind,ro "$1/root/$place" ;; esac
 done
 shift 1 && exec chroot "$0" "$@"
 """
