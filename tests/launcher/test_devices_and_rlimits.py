@@ -1,0 +1,109 @@
+"""`--device` and `--ulimit`: given, in exec too, and refused by field where they cannot be."""
+
+import os
+import resource
+from collections.abc import Callable
+
+import pytest
+
+from launcher import BadSpec, Container, Launcher
+from tests.launcher.conftest import Place
+
+pytestmark = pytest.mark.kernel
+
+Run = Callable[..., Container]
+Output = Callable[..., list[str]]
+
+
+def device(source: str, target: str | None = None, permissions: str = "rwm") -> list[dict[str, object]]:
+    return [{"source": source, "target": target, "permissions": permissions}]
+
+
+@pytest.mark.parametrize("userns", ["host", "auto"])
+def test_a_device_is_there_and_opens(output: Output, userns: str) -> None:
+    script = "ls -l /dev/net/tun; (exec 3<>/dev/net/tun) && echo opened"
+
+    lines = output(script, devices=device("/dev/net/tun"), userns=userns)
+
+    assert "10, 200" in lines[0]
+    assert lines[-1] == "opened"
+
+
+def test_a_device_has_another_name_inside_when_asked_for(output: Output) -> None:
+    assert output("test -c /dev/a/b && echo there", devices=device("/dev/net/tun", "/dev/a/b")) == ["there"]
+
+
+def test_a_device_opens_only_as_permitted(output: Output) -> None:
+    script = "(exec 3</dev/x) && echo read; (exec 3>/dev/x) && echo written"
+
+    lines = output(script, devices=device("/dev/kmsg", "/dev/x", "w"))
+
+    assert lines[-1] == "written"
+    assert "read" not in lines
+
+
+def test_a_device_that_was_not_given_does_not_open(output: Output) -> None:
+    lines = output("mknod /dev/tun c 10 200; (exec 3<>/dev/tun) && echo opened", cap_add=["MKNOD"])
+
+    assert "opened" not in lines
+
+
+@pytest.mark.parametrize(
+    ("source", "target", "field", "why"),
+    [
+        ("/dev/missing", None, "source", "no such file"),
+        ("/etc/passwd", None, "source", "is not a device"),
+        ("/dev/kmsg", "/etc/kmsg", "target", "must appear below"),
+        ("/dev/kmsg", "/dev/../etc/kmsg", "target", "must appear below"),
+        ("/dev/kmsg", "/dev/null", "target", "must appear below"),
+        ("/dev/kmsg", "/dev/pts/7", "target", "must appear below"),
+        ("/dev/kmsg", "/dev/shm/x", "target", "must appear below"),
+    ],
+)
+def test_a_device_that_cannot_be_given_is_refused_by_field(
+    place: Place, run: Run, source: str, target: str | None, field: str, why: str
+) -> None:
+    with pytest.raises(BadSpec, match=f"devices/0/{field}: .*{why}"):
+        run("true", devices=device(source, target))
+
+    assert not place.remains("t")
+
+
+def test_resource_limits_are_those_asked_for_in_exec_too(run: Run, launcher: Launcher) -> None:
+    container = run("sleep 60", rlimits={"nofile": [100, 200], "core": [0, 0], "nproc": [50, 60]})
+
+    session = launcher.exec("t", ["sh", "-c", "ulimit -Sn; ulimit -Hn; ulimit -c"])
+    text = b"".join(data for _stream, data in session)
+
+    assert container.pid is not None
+    assert resource.prlimit(container.pid, resource.RLIMIT_NOFILE) == (100, 200)
+    assert resource.prlimit(container.pid, resource.RLIMIT_NPROC) == (50, 60)
+    assert text == b"100\n200\n0\n"
+
+
+@pytest.mark.parametrize("userns", ["host", "auto"])
+def test_a_limit_too_low_for_our_own_set_up_is_set_all_the_same(output: Output, userns: str) -> None:
+    assert output("ulimit -n", rlimits={"nofile": [4, 4], "fsize": [0, 0]}, userns=userns) == ["4"]
+
+
+def test_a_hard_limit_above_the_daemons_is_refused_by_field(place: Place, run: Run) -> None:
+    ours = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    if _may_raise():
+        pytest.xfail("this host gives the daemon CAP_SYS_RESOURCE")
+
+    with pytest.raises(BadSpec, match="rlimits/nofile: .*without CAP_SYS_RESOURCE"):
+        run("true", rlimits={"nofile": [ours + 1, ours + 1]})
+
+    assert not place.remains("t")
+
+
+def _may_raise() -> bool:
+    pid = os.fork()
+    if pid == 0:
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        try:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard + 1))
+        except (ValueError, OSError):
+            os._exit(1)
+        os._exit(0)
+    return os.waitpid(pid, 0)[1] == 0
