@@ -16,6 +16,9 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from launcher.network.errors import NetworkUnavailable
+from launcher.network.nft import Nft
+
 MARK: Final = "CGWARDEN_TEST_RUN"
 PREFIXES: Final = ("cgwtest", "cgwarden")
 _GRACE_SEC: Final = 5.0
@@ -58,6 +61,7 @@ class Left(NamedTuple):
     mounts: frozenset[str]
     namespaces: frozenset[str]
     links: frozenset[str]
+    tables: frozenset[str]
     processes: frozenset[str]
     devices: frozenset[str]
 
@@ -69,6 +73,7 @@ def read_left(scope: Scope) -> Left:
         mounts=frozenset(f"{path} ({kind})" for path, kind, _ in _mounts() if scope.owns_mount(path)),
         namespaces=frozenset(_namespaces(scope)),
         links=frozenset(name for name in _links() if scope.owns_link(name)),
+        tables=frozenset(_tables(scope)),
         processes=frozenset(_processes()),
         devices=frozenset(_devices(scope)),
     )
@@ -129,8 +134,16 @@ def _namespaces(scope: Scope) -> Iterator[str]:
     named = Path("/run/netns")
     if named.is_dir():
         yield from (str(path) for path in named.iterdir() if scope.owns_link(path.name))
+    yield from _held_namespaces()
     if scope.everything:
         yield from {_link(pid, "ns/net") for pid in _pids()} - {""}
+
+
+def _held_namespaces() -> Iterator[str]:
+    """Network namespaces that this process keeps by a descriptor alone."""
+    for fd in os.listdir("/proc/self/fd"):
+        if (held := _link(os.getpid(), f"fd/{fd}")).startswith("net:["):
+            yield f"{held} held open"
 
 
 def _links() -> Iterator[str]:
@@ -148,6 +161,18 @@ def _devices(scope: Scope) -> Iterator[str]:
         with contextlib.suppress(OSError):
             if scope.owns_link(name := block.read_text().strip()):
                 yield name
+
+
+def _tables(scope: Scope) -> Iterator[str]:
+    """Tables of nftables, as `FAMILY NAME`; none where the library is missing, as nobody made any then."""
+    try:
+        nft = Nft()
+    except NetworkUnavailable:
+        return
+    with contextlib.closing(nft):
+        for line in nft.run("list tables").splitlines():
+            if scope.everything or line.split()[-1].startswith(PREFIXES):
+                yield line.removeprefix("table ")
 
 
 def _processes() -> Iterator[str]:

@@ -1,5 +1,6 @@
 """The leak check itself: a check that never fails proves nothing."""
 
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -7,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from launcher.network import netns
+from launcher.network.nft import Nft
 from tests import leaks
 from tests.leaks import Scope, read_left
 
@@ -98,3 +101,33 @@ def _mount_of(controller: str) -> Path:
         if controller in right.split()[-1].split(","):
             return Path(left.split()[4])
     pytest.skip(f"no hierarchy with {controller} on this kernel")
+
+
+@pytest.mark.kernel
+def test_a_table_of_rules_that_is_left_is_found(leak_scope: Scope, no_grace: None) -> None:
+    home, fresh = netns.current(), netns.make()
+    netns.enter(fresh)
+    try:
+        before = read_left(leak_scope)
+        nft = Nft()
+        nft.run("add table inet cgwtest_left")
+        nft.close()
+
+        found = leaks.wait_for_no_leak(before, leak_scope)
+    finally:
+        netns.enter(home)
+        os.close(fresh)
+        os.close(home)
+
+    assert "tables: inet cgwtest_left" in found
+
+
+@pytest.mark.kernel
+def test_a_network_namespace_that_is_held_open_is_found(leak_scope: Scope, no_grace: None) -> None:
+    before = read_left(leak_scope)
+    held = netns.make()
+
+    found = leaks.wait_for_no_leak(before, leak_scope)
+
+    os.close(held)
+    assert any(line.startswith("namespaces: net:[") for line in found)
