@@ -43,8 +43,10 @@ async def list_groups(request: Request) -> Response:
 async def create_group(request: Request) -> Response:
     """Make a group: a cgroup between the parent and containers, whose limits these share."""
     services, threads = parts_of(request)
-    fields = Fields(await read_object(request))
-    name, limits = fields.text("name", most=100), fields.mapping("limits") or {}
+    wish = await read_object(request)
+    limits = wish.pop("limits", None) or {}
+    fields = Fields(wish)
+    name = fields.text("name", most=100)
     fields.finish()
     if name is None:
         raise Invalid("name is missing", [at("/name", "the group's name")])

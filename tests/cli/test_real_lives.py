@@ -1,5 +1,6 @@
 """Containers that are created, started, and started again by their policies, as scripts see it."""
 
+import dataclasses
 import json
 import os
 import signal
@@ -92,7 +93,7 @@ def test_a_second_daemon_for_the_same_cgroup_parent_is_refused(daemon: Running) 
 
 
 def test_an_address_that_cannot_be_meant_is_a_usage_error(daemon: Running) -> None:
-    wrong = Running("bogus", daemon.parent, daemon.directory, daemon.process)
+    wrong = dataclasses.replace(daemon, host="bogus")
 
     done = wrong.cli("ps")
 
