@@ -76,7 +76,7 @@ def pull_image(store: ImageStore, ref: str, *, insecure: bool = False, auth_file
         skopeo = functools.partial(_skopeo, _find_skopeo(), scratch, pull, store.limits.layer_bytes)
         top = _read_top(skopeo, pull)
         digest, manifest = _choose(skopeo, pull, top)
-        config_digest, layers = _parse(manifest, ref)
+        config_digest, layers = parse_pulled(manifest, ref)
         config = skopeo("inspect", ("--config", "--raw", pull.at(digest)))
         check_digest(config, config_digest, "the image's configuration")
         diff_ids = parse_config(config).layers
@@ -119,7 +119,8 @@ def _choose(skopeo: Any, pull: Pull, top: bytes) -> tuple[str, Mapping[str, Any]
     raise BadImage(f"{pull.reference} has no image for this machine (linux/{MACHINE})")
 
 
-def _parse(manifest: Mapping[str, Any], ref: str) -> tuple[str, list[str]]:
+def parse_pulled(manifest: Mapping[str, Any], ref: str) -> tuple[str, list[str]]:
+    """The digests of the configuration and of the layers, the lowest first."""
     if manifest.get("schemaVersion") != 2:
         raise BadImage(f"{ref} is of a format that is older than 2016; push it again with a newer docker")
     parsed = parse_manifest(manifest)

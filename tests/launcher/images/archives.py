@@ -87,8 +87,9 @@ class Layout:
     def image(
         self,
         layers: Sequence[bytes],
-        compress: Callable[[bytes], bytes] = gzip.compress,
+        compress: Callable[[bytes], bytes] = lambda content: gzip.compress(content, mtime=0),
         architecture: str = MACHINE,
+        media_suffix: str = "+gzip",
         **run: Any,
     ) -> dict[str, Any]:
         """A manifest's descriptor, with all it refers to."""
@@ -96,7 +97,7 @@ class Layout:
             "schemaVersion": 2,
             "mediaType": MANIFEST,
             "config": self.blob(config(layers, architecture, **run), CONFIG),
-            "layers": [self.blob(compress(content), LAYER) for content in layers],
+            "layers": [self.blob(compress(content), LAYER + media_suffix) for content in layers],
         }
         platform = {"os": "linux", "architecture": architecture}
         return self.blob(json.dumps(manifest).encode(), MANIFEST) | {"platform": platform}

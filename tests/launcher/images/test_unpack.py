@@ -90,8 +90,8 @@ def test_sparse_files_of_gnu_tar_stay_sparse(store: ImageStore, short_dir: Path,
             out.write(b"data at %d" % place)
         out.truncate(64 << 20)
     archive = short_dir / "a.tar"
-    command = ["tar", "--sparse", *f"--format={form}".split(), "-cf", archive, "-C", short_dir, "sparse"]
-    subprocess.run(command, check=True)
+    command = ["tar", "--sparse", *f"--format={form}".split(), "-cf", str(archive), "-C", str(short_dir)]
+    subprocess.run([*command, "sparse"], check=True)
 
     tree = add(store, archive.read_bytes())
 
@@ -225,6 +225,6 @@ def test_what_git_says_in_a_global_header_is_passed_over(store: ImageStore) -> N
     out = io.BytesIO()
     headers = {"comment": "0" * 40, "path": "elsewhere"}
     with tarfile.open(fileobj=out, mode="w", format=tarfile.PAX_FORMAT, pax_headers=headers) as archive:
-        archive.addfile(*[file("f", b"x")[0], io.BytesIO(b"x")])
+        archive.addfile(file("f", b"x")[0], io.BytesIO(b"x"))
 
     assert os.listdir(add(store, out.getvalue())) == ["f"]
