@@ -12,6 +12,7 @@ from typing import Final
 
 from cgroupfs import CgroupError
 from launcher import again, launch, life, records
+from launcher.attached import FirstAudience
 from launcher.caretaker import Caretaker
 from launcher.errors import LauncherError, LaunchFailed
 from launcher.failpoints import reach
@@ -65,11 +66,11 @@ class Runs:
         self._tell_of_making(spec)
         return entry
 
-    def run(self, spec: ContainerSpec) -> Entry:
-        """Create and start; the caller has it watched."""
+    def run(self, spec: ContainerSpec, first: FirstAudience | None = None) -> Entry:
+        """Create and start; the caller has it watched. `first` is attached before its first output."""
         with self._registry.reserved(spec.name, spec.group):
             self._groups.check(spec)
-            started = launch.launch(self._site, self._spawner, spec, self._record_limits)
+            started = launch.launch(self._site, self._spawner, spec, self._record_limits, first)
             entry = Entry(*started)
             self._registry.add(entry)
         self._tell_of_making(entry.container.spec)
