@@ -51,6 +51,13 @@ STEPS: Final = (
     "network.unlinked",
     "network.given",
     "network.assigned",
+    # the daemon, at an import
+    "image.staged",
+    "image.unpacked",
+    "image.kept",
+    "image.configured",
+    "image.named",
+    "image.aside",
     # the spawner
     "spawner.taken",
     # the supervisor

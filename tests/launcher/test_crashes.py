@@ -27,6 +27,7 @@ LIFE: Final = (
     ("remove", "t"),
 )
 """Every step is passed in one of these. The program is deaf to TERM, so that `stop` has to kill it."""
+OF_OTHER_TESTS: Final = ("network.", "launch.network", "image.")
 OTHERS: Final = ("spawner.", "supervisor.", "first.")
 """Not the daemon's: it goes on when one of these is killed, and may come to the end of that life."""
 
@@ -82,7 +83,7 @@ def is_settled(place: Place, launcher: Launcher) -> bool:
 
 
 @pytest.mark.kernel
-@pytest.mark.parametrize("step", [step for step in STEPS if "network" not in step])
+@pytest.mark.parametrize("step", [step for step in STEPS if not step.startswith(OF_OTHER_TESTS)])
 def test_whoever_is_killed_at_this_step_the_next_daemon_puts_it_right(
     place: Place, busybox_root: Path, step: str
 ) -> None:
