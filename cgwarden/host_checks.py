@@ -27,7 +27,7 @@ NEEDED = frozenset({"cpu", "cpuacct", "memory", "devices", "pids"})
 
 def check_host(*own: Check) -> dict[str, object]:
     """The whole report: what the caller says of itself, then what this process may see of the host."""
-    checks = [*own, _privilege(), *_hierarchies(), _pressure(), *check_launch()]
+    checks = [*own, _privilege(), *_hierarchies(), _pressure(), _network(), *check_launch()]
     return {"ok": all(check["state"] != "missing" for check in checks), "checks": checks}
 
 
@@ -93,3 +93,11 @@ def _pressure() -> Check:
         return make_check("pressure", "ok", "cpu, memory and io")
     detail = f"only {', '.join(offered) or 'none'}: policies see usage, but not who waits"
     return make_check("pressure", "degraded", detail, "boot with psi=1")
+
+
+def _network() -> Check:
+    if os.geteuid() != 0:
+        return make_check("network", "ok", "bridge networks are tried out by root alone")
+    from launcher.network.checks import examine
+
+    return make_check("network", *examine())

@@ -82,13 +82,13 @@ def has_promtool() -> bool:
 def missing_test_packages() -> list[str]:
     """Debian packages that the tests need and that are not here."""
     programs = {"chromium": "chromium", "busybox": "busybox-static", "runc": "runc", "skopeo": "skopeo"}
-    programs |= {"mkfs.btrfs": "btrfs-progs", "mkfs.ext4": "e2fsprogs"}
+    programs |= {"mkfs.btrfs": "btrfs-progs", "mkfs.ext4": "e2fsprogs", "ip": "iproute2"}
     return _missing(programs)
 
 
 def missing_bench_packages() -> list[str]:
     """Debian packages of the programs that we measure ourselves against."""
-    return _missing({"runc": "runc", "mkfs.btrfs": "btrfs-progs"})
+    return _missing({"runc": "runc", "mkfs.btrfs": "btrfs-progs", "ip": "iproute2"})
 
 
 def install_bench_packages(log: Path) -> None:

@@ -3,13 +3,14 @@
 import os
 from typing import Final
 
-from tools.prepare import binaries, dashboard, guest, python
+from tools.prepare import binaries, dashboard, guest, libraries, python
 from tools.prepare.steps import Step
 
 _UI_SOURCES: Final = ("web/ui", "hatch_build.py")
 
 _RUN: Final = (
     Step("Debian packages", (), python.install_venv_module, python.can_make_venv),
+    Step("Libraries", (), libraries.install, libraries.are_settled),
     Step("Python environment", (), python.make_venv, python.VENV_PYTHON.exists, version=python.INTERPRETER),
     Step(
         "Python packages",
