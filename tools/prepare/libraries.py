@@ -1,5 +1,5 @@
-"""Shared libraries that the daemon loads when a container first needs them; without one, that feature alone is
-missing, and `cgwarden doctor` says so.
+"""Shared libraries that the daemon loads when a container first needs them; without one, that feature alone
+is missing, and `cgwarden doctor` says so.
 """
 
 import ctypes
