@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from launcher import records
+from launcher.failpoints import reach
 from launcher.images.errors import AmbiguousImage, BadReference, DigestMismatch, UnknownImage
 from launcher.images.model import Image, parse_config
 from launcher.images.reference import Reference, parse_reference
@@ -49,6 +50,7 @@ class Catalog:
         image_id = f"sha256:{hashlib.sha256(config).hexdigest()}"
         with self._lock:
             self._write_config(image_id, config)
+            reach("image.configured")
             if reference is not None:
                 self._write_references(dict(self._named) | {reference.tagged: Named(image_id, digest)})
         return image_id
@@ -163,6 +165,7 @@ class Catalog:
             records.write_record(fd, _REFERENCES, wire)
         finally:
             os.close(fd)
+        reach("image.named")
         self._named = named
 
     def _write_config(self, image_id: str, config: bytes) -> None:

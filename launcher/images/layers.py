@@ -16,6 +16,7 @@ from collections.abc import Collection, Iterable
 from typing import Any, Final
 
 from launcher import records
+from launcher.failpoints import reach
 from launcher.images.errors import BadImage, DigestMismatch
 from launcher.images.reference import DIGEST
 from launcher.images.streams import Limits
@@ -74,11 +75,13 @@ class Layers:
         os.mkdir(staging, 0o700)
         try:
             os.mkdir(f"{staging}/tree", 0o755)
+            reach("image.staged")
             done = unpack_blob(blob, f"{staging}/tree", self._limits)
             if digest is not None and done.digest != digest:
                 raise DigestMismatch("a layer", digest, done.digest)
             if diff_id is not None and done.diff_id != diff_id:
                 raise DigestMismatch("an unpacked layer", diff_id, done.diff_id)
+            reach("image.unpacked")
             self._keep(staging, done)
         finally:
             try_remove_tree(staging)
@@ -98,6 +101,7 @@ class Layers:
             if not self.has(done.diff_id):
                 os.rename(staging, self._home(done.diff_id))
         _sync_directory(self._directory)
+        reach("image.kept")
 
     def verify(self, diff_id: str) -> None:
         """Read every file of the layer again; DigestMismatch where one is not what was unpacked."""
@@ -135,6 +139,7 @@ class Layers:
                     continue
                 aside = f"{self._directory}/{REMOVED}{os.urandom(8).hex()}"
                 os.rename(self._home(diff_id), aside)
+            reach("image.aside")
             # Whatever keeps it, such as a mount, is tried again at the next start.
             try_remove_tree(aside)
             gone.append(diff_id)
