@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import stat
 from dataclasses import dataclass
@@ -15,6 +16,9 @@ from launcher.operations import Scene
 from launcher.syscalls import MOUNT_ATTR_NOEXEC, MOUNT_ATTR_NOSUID
 
 TTY_GROUP: Final = 5
+SHM_OWNER: Final = "shm"
+"""Among what is joined: the mount namespace of whose shared memory this container has."""
+TMPFS_MAGIC: Final = 0x01021994
 Options = dict[bytes, bytes | None]
 
 
@@ -33,10 +37,13 @@ class Node:
 class MountDev:
     shm_bytes: int
     nodes: tuple[Node, ...] = ()
+    ipc: str = "private"
+    """As in a description: who shares System V's shared memory shares POSIX's."""
 
     def describe(self) -> str:
         names = " ".join((*(node.name for node in DEVICE_NODES), *(node.name for node in self.nodes)))
-        return f"mount a tmpfs on /dev with {names}, pts, mqueue, shm ({self.shm_bytes} bytes)"
+        shm = f"{self.shm_bytes} bytes" if self.ipc == "private" else f"that of {self.ipc}"
+        return f"mount a tmpfs on /dev with {names}, pts, mqueue, shm ({shm})"
 
     def execute(self, scene: Scene) -> None:
         old_mask = os.umask(0)
@@ -56,14 +63,42 @@ class MountDev:
             b"mode": b"0620",
             b"gid": b"%d" % (scene.owner + TTY_GROUP),
         }
-        shm = owned | {b"mode": b"1777", b"size": b"%d" % self.shm_bytes}
         locked = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC
         scene.terminals_fd = _mount(scene, b"pts", b"devpts", terminals, locked)
-        os.close(_mount(scene, b"shm", b"tmpfs", shm, LOCKED_DOWN))
+        shm = self._shared_memory(scene, owned)
+        mount_at(shm, dev, b"shm")
+        os.close(shm)
         os.close(_mount(scene, b"mqueue", b"mqueue", {}, LOCKED_DOWN))
         for node in self.nodes:
             _make_node(scene, node)
         os.umask(old_mask)
+
+    def _shared_memory(self, scene: Scene, owned: Options) -> int:
+        if self.ipc == "private":
+            options = owned | {b"mode": b"1777", b"size": b"%d" % self.shm_bytes}
+            return syscalls.mount_fs(b"tmpfs", options, LOCKED_DOWN)
+        if SHM_OWNER not in scene.joins:
+            return _copy_shm()
+        theirs, own = scene.joins.pop(SHM_OWNER), os.open("/proc/self/ns/mnt", os.O_RDONLY | os.O_CLOEXEC)
+        syscalls.setns(theirs, syscalls.CLONE_NEWNS)
+        try:
+            return _copy_shm()
+        finally:
+            syscalls.setns(own, syscalls.CLONE_NEWNS)
+            os.close(own)
+            os.close(theirs)
+
+
+def _copy_shm() -> int:
+    """A mount of the /dev/shm that we see now; a container may have put something else there."""
+    no_links = syscalls.RESOLVE_NO_SYMLINKS | syscalls.RESOLVE_NO_MAGICLINKS
+    place = syscalls.openat2(syscalls.AT_FDCWD, b"/dev/shm", os.O_PATH | os.O_DIRECTORY, no_links)
+    tree = syscalls.open_tree(place, b"")
+    os.close(place)
+    if syscalls.fstatfs_type(tree) != TMPFS_MAGIC:
+        raise OSError(errno.EPERM, "is no shared memory there", "/dev/shm")
+    syscalls.mount_setattr(tree, LOCKED_DOWN, propagation=syscalls.MS_PRIVATE)
+    return tree
 
 
 def _mount(scene: Scene, name: bytes, fstype: bytes, options: Options, attributes: int) -> int:

@@ -53,6 +53,8 @@ class MountEtcFiles:
         for name in self.names:
             place = open_file_place(etc, name)
             tree = syscalls.open_tree(syscalls.AT_FDCWD, os.fsencode(f"{self.directory}/{name}"))
+            if scene.owner:
+                os.chown(f"/proc/self/fd/{tree}", scene.owner, scene.owner)
             syscalls.mount_setattr(tree, attributes)
             syscalls.move_mount(tree, place)
             os.close(tree)

@@ -10,6 +10,7 @@ import os
 from collections.abc import Callable
 
 from launcher.container import Container
+from launcher.devfs import SHM_OWNER
 from launcher.errors import BadSpec, UnknownContainer
 from launcher.namespaces import FIELDS, joined_container
 from launcher.processes import held_process, is_alive
@@ -51,6 +52,9 @@ def open_joins(spec: ContainerSpec, find: Callable[[str], Container]) -> Joins:
         for kind, field in FIELDS.items():
             if name := joined_container(getattr(spec, field)):
                 joins.add(kind, _open_of(field, name, find, kind))
+                if kind == "ipc":
+                    # POSIX shared memory is a tmpfs: who shares System V's shares that too.
+                    joins.add(SHM_OWNER, _open_of(field, name, find, "mnt"))
     except BadSpec:
         joins.close()
         raise

@@ -83,7 +83,7 @@ def plan_inside(spec: ContainerSpec, facts: LaunchFacts, media_fd: int = -1) -> 
         mounts.MountProc(),
         mounts.MountSys(),
         mounts.MountCgroups(facts.cgroup_binds),
-        devfs.MountDev(spec.shm_bytes, facts.nodes),
+        devfs.MountDev(spec.shm_bytes, facts.nodes, spec.ipc),
         *([terminal.OpenTerminal()] if spec.tty else []),
         *in_order((*facts.volumes, *plan_tmpfs(spec))),
         *([OpenLowPorts()] if facts.ids and spec.network == "bridge" else []),

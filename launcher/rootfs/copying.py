@@ -53,7 +53,9 @@ def copy_layers_into(layers: Sequence[str], target: str) -> None:
 
 def copy_into_empty(source: int, target: int) -> None:
     """What is in one open directory into another, with that directory's own attributes."""
-    _Copy(target).directory(source, target, "")
+    copy = _Copy(target)
+    copy.directory(source, target, "")
+    copy._attributes(source, target, os.fstat(source))
 
 
 class _Copy:

@@ -104,6 +104,27 @@ def test_containers_of_one_network_reach_each_other_by_loopback(run: Run, output
     assert lines[-1] == "hello"
 
 
+@pytest.mark.parametrize("ipc", ["container:first", "host"])
+def test_shared_memory_goes_with_the_ipc_namespace(run: Run, output: Output, ipc: str) -> None:
+    run("echo theirs > /dev/shm/cgwtest; sleep 60", name="first")
+    name = f"/dev/shm/cgwtest-{os.getpid()}"
+    Path(name).write_text("hosts\n")
+
+    lines = output(
+        f"cat /dev/shm/cgwtest {name} 2>/dev/null; grep ' /dev/shm ' /proc/self/mountinfo", ipc=ipc
+    )
+
+    os.unlink(name)
+    assert lines[0] == ("theirs" if ipc == "container:first" else "hosts")
+    assert {"nosuid", "nodev", "noexec"} <= set(lines[1].split()[5].split(","))
+
+
+def test_shared_memory_of_a_container_is_its_own_otherwise(run: Run, output: Output) -> None:
+    run("echo x > /dev/shm/x; sleep 60", name="first")
+
+    assert output("ls /dev/shm") == []
+
+
 def test_who_joined_a_pid_namespace_ends_with_it(run: Run, launcher: Launcher) -> None:
     run("sleep 60", name="first")
     run("sleep 60", pid="container:first")

@@ -64,14 +64,22 @@ def test_what_it_writes_belongs_to_its_range_on_the_host(place: Place, run: Run,
     assert ((upper / "etc/passwd").stat().st_uid, (upper / "dir").stat().st_uid) == (base, base)
 
 
+def test_it_may_change_its_own_etc_hosts(output: Output) -> None:
+    assert output("echo 1.2.3.4 there >> /etc/hosts && tail -1 /etc/hosts", userns="auto") == [
+        "1.2.3.4 there"
+    ]
+
+
 def test_two_containers_have_ranges_that_do_not_meet(place: Place, run: Run) -> None:
     run("sleep 60", name="first", userns="auto")
     run("sleep 60", name="second", userns="auto:70000")
     run("sleep 60", name="third", userns="auto")
 
-    ranges = sorted((range_of(place, name) for name in ("first", "second", "third")), key=lambda r: r.base)
-    assert ranges[0].base >= FIRST
-    assert all(a.base + a.size <= b.base for a, b in zip(ranges, ranges[1:], strict=False))
+    bases = sorted(range_of(place, name).base for name in ("first", "second", "third"))
+    sizes = {range_of(place, name).base: range_of(place, name).size for name in ("first", "second", "third")}
+    assert bases[0] >= FIRST
+    assert bases[0] + sizes[bases[0]] <= bases[1]
+    assert bases[1] + sizes[bases[1]] <= bases[2]
 
 
 def test_a_range_is_free_again_with_its_container(place: Place, run: Run, launcher: Launcher) -> None:
@@ -86,8 +94,10 @@ def test_a_range_is_free_again_with_its_container(place: Place, run: Run, launch
     assert range_of(place, "second") == second
 
 
-def test_a_daemon_that_starts_anew_gives_no_range_twice(place: Place, run: Run) -> None:
+def test_a_daemon_that_starts_anew_gives_no_range_twice(place: Place, run: Run, launcher: Launcher) -> None:
     run("sleep 60", name="first", userns="auto")
+    launcher.close()
+    place.launchers.clear()
     later = place.launcher()
     spec = later.get("first").spec
 
@@ -134,8 +144,9 @@ def test_a_user_may_open_its_standard_output_anew(output: Output) -> None:
 
 def test_proc_sys_dev_and_cgroups_are_there(output: Output) -> None:
     lines = output(
-        "cat /proc/1/comm; ls /sys/class/net; head -c2 /dev/zero | wc -c; echo x > /dev/null; ls /dev/pts/ptmx;"
-        " echo y > /dev/shm/y; cat /dev/shm/y; stat -c %u /dev/null; ls -d /sys/fs/cgroup; cat /proc/self/cgroup",
+        "cat /proc/1/comm; ls /sys/class/net; head -c2 /dev/zero | wc -c; echo x > /dev/null;"
+        " ls /dev/pts/ptmx; echo y > /dev/shm/y; cat /dev/shm/y; stat -c %u /dev/null;"
+        " ls -d /sys/fs/cgroup; cat /proc/self/cgroup",
         userns="auto",
     )
 
@@ -212,7 +223,8 @@ def test_a_root_that_cannot_be_mapped_is_copied_with_shifted_owners(
     os.symlink("passwd", ramfs / "etc/soft")
     (ramfs / "etc/suid").write_text("x")
     (ramfs / "etc/suid").chmod(0o4755)
-    script = "cat /etc/new 2>/dev/null || stat -c '%u:%g %a' / /etc/passwd /etc/linked /etc/suid; echo z > /etc/new"
+    look = "stat -c '%u:%g %a' / /etc/passwd /etc/linked /etc/suid"
+    script = f"cat /etc/new 2>/dev/null || {look}; echo z > /etc/new"
 
     run(script, userns="auto", rootfs=str(ramfs))
     launcher.wait("t", 20)
