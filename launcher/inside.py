@@ -14,7 +14,17 @@ from launcher import channel, cloning, syscalls, terminal
 from launcher.failpoints import reach
 from launcher.operations import Operation, Scene
 from launcher.rlimits import raise_rlimits
-from launcher.seal import STATUS_FD, Failure, Program, failure_of, place_descriptors, report, run_program
+from launcher.seal import (
+    STATUS_FD,
+    Failure,
+    Program,
+    close_all_but,
+    failure_of,
+    give_up_early,
+    place_descriptors,
+    report,
+    run_program,
+)
 
 JOIN_STEP: Final = "join the container"
 
@@ -96,7 +106,8 @@ def _join(pidfd: int, client: socket.socket, terminals_fd: int | None, status: s
 
     The request's descriptors: stdin, stdout, stderr (none for a terminal), cgroup entries, and if so told the
     unified directory. We are non-dumpable, as the supervisor is: nobody inside can trace us or open our
-    descriptors (CVE-2016-9962).
+    descriptors (CVE-2016-9962), unless with CAP_SYS_PTRACE: so a process that can be seen inside holds
+    nothing of the host's any more.
     """
     try:
         signal.set_wakeup_fd(-1)
@@ -114,9 +125,19 @@ def _join(pidfd: int, client: socket.socket, terminals_fd: int | None, status: s
             os.write(fd, b"0")
             os.close(fd)
         raise_rlimits(program.rlimits)
+        if unified is not None:
+            # Born into the group out here: the descriptor of its directory must not be seen in there.
+            pid, child_pidfd = syscalls.clone3(syscalls.CLONE_PARENT, unified)
+            if pid:
+                os._exit(0)
         owner = cloning.enter(pidfd)
         os.chdir("/")
-        pid, child_pidfd = syscalls.clone3(syscalls.CLONE_PARENT, unified)
+        later = [pidfd] if owner is not None else []
+        later += [client.fileno(), terminals_fd] if size is not None and terminals_fd is not None else []
+        close_all_but([0, 1, 2, status.fileno(), *stdio, *later])
+        if owner is None:
+            give_up_early(program)
+        pid, child_pidfd = syscalls.clone3(syscalls.CLONE_PARENT)
         if pid:
             os.close(child_pidfd)
             status.send(b"pid %d" % pid)

@@ -101,6 +101,16 @@ def place_descriptors(fds: Sequence[int]) -> None:
     syscalls.close_range(STATUS_FD + 1)
 
 
+def close_all_but(kept: Sequence[int]) -> None:
+    """Every descriptor that is not among these."""
+    first = 0
+    for fd in sorted(set(kept)):
+        if fd > first:
+            syscalls.close_range(first, fd - 1)
+        first = fd + 1
+    syscalls.close_range(first)
+
+
 def _above(fd: int) -> int:
     """The descriptor, or a copy of it that is out of the way of 0 to 3."""
     return fd if fd > STATUS_FD else fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, STATUS_FD + 1)
@@ -147,6 +157,16 @@ def leave_keyring() -> None:
             raise
 
 
+def give_up_early(program: Program) -> None:
+    """Before other processes of the container can see this one: what the last steps need, and no more.
+
+    We cannot be traced from inside, except with CAP_SYS_PTRACE; and that must not be worth the host's root.
+    """
+    needed = capabilities.capability_mask(program.capabilities | capabilities.DEFAULT)
+    _bound_to(needed)
+    syscalls.capset(needed & syscalls.capget_permitted())
+
+
 def take_identity(identity: Identity, program: Program) -> None:
     """Bounding set first: execve as uid 0 recomputes from it, so root's inheritable and ambient stay empty.
 
@@ -155,9 +175,7 @@ def take_identity(identity: Identity, program: Program) -> None:
     # Nobody can give what he has not; what was asked for by name was checked before the launch.
     mask = capabilities.capability_mask(program.capabilities) & syscalls.capget_permitted()
     kept = mask & capabilities.capability_mask(program.ambient) if identity.uid else 0
-    for number in range(LAST_CAPABILITY + 1):
-        if not mask >> number & 1:
-            _drop_from_bounding(number)
+    _bound_to(mask)
     syscalls.prctl(syscalls.PR_CAP_AMBIENT, syscalls.PR_CAP_AMBIENT_CLEAR_ALL)
     for fd in (0, 1, 2):
         # /dev/stdout is opened anew through /proc/self/fd: the user must own the pipe behind it.
@@ -171,6 +189,12 @@ def take_identity(identity: Identity, program: Program) -> None:
     for number in range(LAST_CAPABILITY + 1):
         if kept >> number & 1:
             syscalls.prctl(syscalls.PR_CAP_AMBIENT, syscalls.PR_CAP_AMBIENT_RAISE, number)
+
+
+def _bound_to(mask: int) -> None:
+    for number in range(LAST_CAPABILITY + 1):
+        if not mask >> number & 1:
+            _drop_from_bounding(number)
 
 
 def _drop_from_bounding(number: int) -> None:

@@ -116,7 +116,9 @@ def cgroup_parent(leak_scope: Scope) -> str:
 @pytest.fixture
 def short_dir(leak_scope: Scope) -> Iterator[Path]:
     """A directory whose path leaves room for the name of a unix socket (108 bytes in all)."""
-    path = Path(tempfile.mkdtemp(prefix="cgw-", dir="/tmp"))
+    # In the guest /tmp is an overlay already, and a container's would not go on top of it.
+    short = "/run/tmp" if os.environ.get("CGWARDEN_IN_GUEST") == "1" else "/tmp"
+    path = Path(tempfile.mkdtemp(prefix="cgw-", dir=short))
     leak_scope.directories.add(str(path))
     yield path
     remove_unmounted(path)
