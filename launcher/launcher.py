@@ -303,6 +303,7 @@ class Launcher:
             container.spec.to_wire()
             | {
                 "entrypoint": None,
+                "init": False,
                 "command": list(command),
                 "env": dict(container.spec.env) | dict(env or {}),
             }

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import astuple, dataclass, field, fields
 from typing import Any
 
-from launcher import devfs, etcfiles, masks, mounts, namespaces, terminal
+from launcher import devfs, etcfiles, masks, mounts, namespaces, reaper, terminal
 from launcher import operations as do
 from launcher.capabilities import plan_ambient, plan_capabilities
 from launcher.confinement import Confinement
@@ -46,6 +46,7 @@ class LaunchFacts:
     ids: IdRange | None = None
     volumes: tuple[AttachVolume, ...] = ()
     nodes: tuple[devfs.Node, ...] = ()
+    reaper: str = ""
 
     @classmethod
     def from_wire(cls, wire: Mapping[str, Any]) -> LaunchFacts:
@@ -84,6 +85,7 @@ def plan_inside(spec: ContainerSpec, facts: LaunchFacts, media_fd: int = -1) -> 
         mounts.MountSys(),
         mounts.MountCgroups(facts.cgroup_binds),
         devfs.MountDev(spec.shm_bytes, facts.nodes, spec.ipc),
+        *([reaper.MountReaper(facts.reaper)] if facts.reaper else []),
         *([terminal.OpenTerminal()] if spec.tty else []),
         *in_order((*facts.volumes, *plan_tmpfs(spec))),
         *([OpenLowPorts()] if facts.ids and spec.network == "bridge" else []),
@@ -109,4 +111,4 @@ def plan_program(spec: ContainerSpec, confinement: Confinement, *, viewed: bool 
     ambient = plan_ambient(spec.cap_add, spec.cap_drop)
     env = (thread_hint(spec) if viewed else {}) | dict(spec.env)
     who = (spec.workdir, spec.user, spec.hostname)
-    return Program(spec.argv, env, *who, held, ambient, confinement, spec.rlimits)
+    return Program(spec.argv, env, *who, held, ambient, confinement, spec.rlimits, spec.init)

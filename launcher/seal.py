@@ -22,6 +22,7 @@ from typing import Any, Final, NoReturn, TypeVar
 from launcher import capabilities, defaults, syscalls, terminal
 from launcher.confinement import Confinement
 from launcher.identity import Identity, read_identity
+from launcher.reaper import behind_reaper
 from launcher.rlimits import set_rlimits
 
 STATUS_FD: Final = 3
@@ -59,6 +60,7 @@ class Program:
     ambient: frozenset[str]
     confinement: Confinement
     rlimits: Mapping[str, Sequence[int]] = field(default_factory=dict)
+    reaped: bool = False
 
     @classmethod
     def from_wire(cls, wire: Mapping[str, Any]) -> Program:
@@ -130,13 +132,15 @@ def run_program(program: Program, status: socket.socket, wait_for_gate: Callable
     _step("take the security label", program.confinement.take_labels)
     syscalls.prctl(syscalls.PR_SET_NO_NEW_PRIVS, 1)
     env = environment(program, identity)
-    path = find_program(program.command[0], env["PATH"])
+    path, command = find_program(program.command[0], env["PATH"]), list(program.command)
+    if program.reaped:
+        path, command = behind_reaper(path, command)
     reset_signals()
     _step("set resource limits", lambda: set_rlimits(program.rlimits))
     wait_for_gate()
     _step("load the seccomp filter", program.confinement.close_in)
     try:
-        os.execve(path, list(program.command), dict(env))
+        os.execve(path, command, dict(env))
     except OSError as e:
         raise exec_failure(program.command[0], path, e) from None
 

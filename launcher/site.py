@@ -23,6 +23,7 @@ from launcher.images import Image, ImageStore
 from launcher.network.network import ContainerNetworks
 from launcher.plan import LaunchFacts
 from launcher.procview.view import ProcView, own_uptime
+from launcher.reaper import find_reaper
 from launcher.rlimits import check_rlimits
 from launcher.rootfs.roots import Roots
 from launcher.spec import ContainerSpec
@@ -127,6 +128,7 @@ class Site:
         """What may have to be refused, by field: its ids, volumes and devices."""
         return replace(
             facts,
+            reaper=find_reaper() if spec.init else "",
             ids=self.ids.of(spec.name, spec.userns),
             volumes=self.volumes.plan(spec),
             nodes=device_nodes(spec),

@@ -26,7 +26,7 @@ _FROM_IMAGE: Final = ("user", "workdir", "stop_signal")
 # Fields whose meaning is still being built: anything but their default is refused.
 NOT_YET: Final = frozenset(
     {
-        *("init", "health"),
+        "health",
         "oom_score_adj",
     }
 )

@@ -82,7 +82,12 @@ def has_promtool() -> bool:
 def missing_test_packages() -> list[str]:
     """Debian packages that the tests need and that are not here."""
     programs = {"chromium": "chromium", "busybox": "busybox-static", "runc": "runc", "skopeo": "skopeo"}
-    programs |= {"mkfs.btrfs": "btrfs-progs", "mkfs.ext4": "e2fsprogs", "ip": "iproute2"}
+    programs |= {
+        "mkfs.btrfs": "btrfs-progs",
+        "mkfs.ext4": "e2fsprogs",
+        "ip": "iproute2",
+        "tini-static": "tini",
+    }
     return _missing(programs)
 
 
