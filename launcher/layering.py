@@ -36,7 +36,7 @@ class Layering:
         """What the container has changed, by path, a directory before what is in it."""
         entry = self._registry.entry(name)
         with entry.lock, _held_still(entry.container), _explained(name):
-            return self._site.roots.diff(entry.container.spec)
+            return self._site.roots.diff(entry.container.spec, self._ids(entry.container))
 
     def commit(self, name: str, ref: str) -> Image:
         """Its changes as one more layer over those of its image; `ref` names the result.
@@ -49,10 +49,15 @@ class Layering:
         os.makedirs(f"{self._site.state_dir}/layers", 0o700, exist_ok=True)
         with tempfile.TemporaryFile(dir=f"{self._site.state_dir}/layers") as file:
             with entry.lock, _held_still(container), _explained(name):
-                self._site.roots.commit(container.spec, file, whole=not below)
+                ids = self._ids(container)
+                self._site.roots.commit(container.spec, file, whole=not below, ids=ids)
             file.seek(0)
             added = self._images.add_layer(file)
         return self._images.tag(ref, [*below, added], self._config(container))
+
+    def _ids(self, container: Container) -> tuple[int, int]:
+        found = self._site.ids.of(container.name, container.spec.userns)
+        return (0, 0) if found is None else (found.base, found.size)
 
     def _layers_below(self, container: Container) -> list[str]:
         spec = container.spec

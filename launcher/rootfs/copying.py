@@ -28,21 +28,21 @@ _NO_RANGE: Final = (errno.EXDEV, errno.EINVAL, errno.EOPNOTSUPP, errno.ENOSYS)
 
 def copy_layers(layers: Sequence[str], target: str) -> None:
     """A new directory `target` with all layers, bottom to top, in it."""
-    os.mkdir(target, 0o700)
-    copy_layers_into(layers, target)
+    os.mkdir(target, 0o755)
+    copy_layers_into(layers, target, fresh=True)
 
 
-def copy_layers_into(layers: Sequence[str], target: str) -> None:
-    """The same into a directory that is there, and empty."""
+def copy_layers_into(layers: Sequence[str], target: str, *, fresh: bool = False) -> None:
+    """The same into a directory that is there; `fresh`: it is empty, so nothing need be taken away first."""
     place = os.open(target, _DIR)
     try:
-        for layer in layers:
+        for number, layer in enumerate(layers):
             # A detached copy of the mount: nothing that is mounted inside is in it.
             tree = syscalls.open_tree(syscalls.AT_FDCWD, os.fsencode(layer))
             try:
                 source = os.open(f"/proc/self/fd/{tree}", _DIR)
                 try:
-                    _Copy(place).directory(source, place, "")
+                    _Copy(place, fresh=not number and fresh).directory(source, place, "")
                 finally:
                     os.close(source)
             finally:
@@ -53,7 +53,7 @@ def copy_layers_into(layers: Sequence[str], target: str) -> None:
 
 def copy_into_empty(source: int, target: int) -> None:
     """What is in one open directory into another, with that directory's own attributes."""
-    copy = _Copy(target)
+    copy = _Copy(target, fresh=True)
     copy.directory(source, target, "")
     copy._attributes(source, target, os.fstat(source))
 
@@ -61,8 +61,9 @@ def copy_into_empty(source: int, target: int) -> None:
 class _Copy:
     """One layer on its way; remembers the files with several names."""
 
-    def __init__(self, top: int) -> None:
+    def __init__(self, top: int, *, fresh: bool) -> None:
         self._top = top
+        self._fresh = fresh
         self._links: dict[tuple[int, int], str] = {}
 
     def directory(self, source: int, target: int, path: str) -> None:
@@ -73,7 +74,8 @@ class _Copy:
             names = [entry.name for entry in entries]
         for name in names:
             self._entry(source, target, name, f"{path}/{name}")
-        self._attributes(source, target, os.fstat(source))
+        if path:  # the top is as with overlay: root's, and open to all
+            self._attributes(source, target, os.fstat(source))
 
     def _entry(self, source: int, target: int, name: str, path: str) -> None:
         found = os.stat(name, dir_fd=source, follow_symlinks=False)
@@ -81,7 +83,8 @@ class _Copy:
         if stat.S_ISDIR(mode):
             self._into(source, target, name, path)
             return
-        take_away(target, name, path)
+        if not self._fresh:
+            take_away(target, name, path)
         if is_whiteout(found):
             return
         if found.st_nlink > 1:

@@ -82,7 +82,7 @@ class DevMapper:
         make_ext4(node)
         with _mounted(node) as top:
             os.rmdir("lost+found", dir_fd=top)
-            copy_layers_into(layers, f"/proc/self/fd/{top}")
+            copy_layers_into(layers, f"/proc/self/fd/{top}", fresh=True)
             found = os.fstatvfs(top)
             used = (found.f_blocks - found.f_bfree) * found.f_frsize + size - found.f_blocks * found.f_frsize
         # An active origin would have to be suspended for each snapshot.

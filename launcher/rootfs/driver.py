@@ -23,12 +23,14 @@ class DriverUnavailable(LauncherError):
 @dataclass(frozen=True, slots=True)
 class OpenTrees:
     """A container's changes, open for reading: `base` as it began, `tree` what there is now, as directory
-    descriptors. Where `is_upper`, `tree` holds the changes alone, in overlay's format.
+    descriptors. Where `is_upper`, `tree` holds the changes alone, in overlay's format; its owners may have
+    been shifted: `ids` is by how much, and how many ids there are.
     """
 
     base: int
     tree: int
     is_upper: bool
+    ids: tuple[int, int] = (0, 0)
 
 
 class RootDriver(Protocol):

@@ -31,6 +31,21 @@ def look(dir_fd: int, name: str) -> os.stat_result | None:
     return None if is_whiteout(found) else found
 
 
+_MORE: Final = (
+    *("st_atime", "st_mtime", "st_ctime", "st_atime_ns", "st_mtime_ns", "st_ctime_ns"),
+    *("st_blksize", "st_blocks", "st_rdev"),
+)
+
+
+def unshifted(found: os.stat_result, base: int, size: int) -> os.stat_result:
+    """With the ids that a container with a range of its own sees, which are those of its image."""
+    owner, group = (i - base if base <= i < base + size else i for i in (found.st_uid, found.st_gid))
+    if (owner, group) == (found.st_uid, found.st_gid):
+        return found
+    fields = [*found[:4], owner, group, *found[6:10]]
+    return os.stat_result(fields, {name: getattr(found, name) for name in _MORE})
+
+
 def is_whiteout(found: os.stat_result) -> bool:
     """Overlay's mark for a name that was removed: a character device 0:0."""
     return stat.S_ISCHR(found.st_mode) and found.st_rdev == 0

@@ -57,6 +57,10 @@ class Roots:
         spec = replace(spec, driver=name)
         return spec if self.pivots else _without_chroot(spec)
 
+    def why_not(self, name: str) -> str | None:
+        """None, or in one line what this host lacks for that driver."""
+        return self._drivers[name].why_not()
+
     def plan(self, spec: ContainerSpec, layers: tuple[str, ...]) -> RootSource:
         """What `prepare` will make, or has made."""
         made = self._read(spec.name)
@@ -97,20 +101,24 @@ class Roots:
         return () if made is None else made.layers
 
     @contextlib.contextmanager
-    def opened(self, spec: ContainerSpec) -> Iterator[OpenTrees]:
-        """The container's changes; the caller keeps it from changing them meanwhile."""
+    def opened(self, spec: ContainerSpec, ids: tuple[int, int]) -> Iterator[OpenTrees]:
+        """The container's changes; the caller keeps it from changing them meanwhile. Overlay's upper layer
+        has the host's `ids` of a container with a user namespace, every other tree those of its layers.
+        """
         source = self.plan(spec, (spec.rootfs,))
         with self._drivers[source.driver].trees(source, spec.name) as trees:
-            yield trees
+            yield replace(trees, ids=ids) if trees.is_upper else trees
 
-    def diff(self, spec: ContainerSpec) -> list[Change]:
+    def diff(self, spec: ContainerSpec, ids: tuple[int, int] = (0, 0)) -> list[Change]:
         """What the container has changed, by path."""
-        with self.opened(spec) as trees:
+        with self.opened(spec, ids) as trees:
             return read_changes(trees)
 
-    def commit(self, spec: ContainerSpec, out: BinaryIO, *, whole: bool) -> str:
+    def commit(
+        self, spec: ContainerSpec, out: BinaryIO, *, whole: bool, ids: tuple[int, int] = (0, 0)
+    ) -> str:
         """Write its changes as a layer, or with `whole` all that it sees; the diff id."""
-        with self.opened(spec) as trees:
+        with self.opened(spec, ids) as trees:
             if not whole:
                 return write_layer(trees, read_changes(trees), out)
             with self._seen_whole(spec, trees) as seen:
@@ -124,7 +132,7 @@ class Roots:
                 place = f"{self._containers}/{spec.name}/root"
                 layers = self.plan(spec, (spec.rootfs,)).layers
                 tree = held.enter_context(opened_merged(layers, place, above=trees.tree))
-            yield OpenTrees(held.enter_context(opened_empty()), tree, False)
+            yield OpenTrees(held.enter_context(opened_empty()), tree, False, trees.ids)
 
     def layer_ids(self, spec: ContainerSpec) -> list[str]:
         """The diff ids of the image's layers that this container stands on, bottom to top."""
