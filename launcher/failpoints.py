@@ -19,6 +19,11 @@ STEPS: Final = (
     "create.intent",
     "create.root",
     "create.kept",
+    # the daemon, in a root driver other than overlay
+    "root.base",
+    "root.copied",
+    "root.noted",
+    "root.unmade",
     "launch.run-dir",
     "launch.requested",
     "launch.cgroups",

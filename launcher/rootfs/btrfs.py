@@ -18,6 +18,7 @@ import threading
 from collections.abc import Iterator, Set
 from typing import Final
 
+from launcher.failpoints import reach
 from launcher.rootfs import subvolumes
 from launcher.rootfs.copying import copy_layers_into
 from launcher.rootfs.driver import OpenTrees
@@ -57,6 +58,7 @@ class Btrfs:
             with self._lock:
                 base = self._base(source.layers)
                 self._write_used(name, base)
+                reach("root.noted")
                 subvolumes.snapshot(f"{self._top}/bases/{base}", source.tree)
         if storage_bytes:
             subvolumes.limit_exclusive(source.tree, storage_bytes)
@@ -74,7 +76,9 @@ class Btrfs:
         else:
             subvolumes.create(fresh)
         copy_layers_into(layers[-1:], fresh)
+        reach("root.copied")
         subvolumes.snapshot(fresh, path, read_only=True)
+        reach("root.base")
         subvolumes.destroy(fresh)
         return key
 
@@ -114,6 +118,7 @@ class Btrfs:
         with self._lock:
             base = self._read_used(name)
             subvolumes.destroy(f"{self._top}/containers/{name}")
+            reach("root.unmade")
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(f"{self._top}/used/{name}")
             if base.startswith(_OF_DIRECTORY) and base not in self._bases_in_use():

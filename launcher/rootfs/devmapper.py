@@ -16,6 +16,7 @@ import threading
 from collections.abc import Iterator, Set
 from typing import Final
 
+from launcher.failpoints import reach
 from launcher.rootfs import dm, loop
 from launcher.rootfs.copying import copy_layers_into
 from launcher.rootfs.driver import OpenTrees
@@ -85,9 +86,11 @@ class DevMapper:
             copy_layers_into(layers, f"/proc/self/fd/{top}", fresh=True)
             found = os.fstatvfs(top)
             used = (found.f_blocks - found.f_bfree) * found.f_frsize + size - found.f_blocks * found.f_frsize
+        reach("root.copied")
         # An active origin would have to be suspended for each snapshot.
         self._pool.deactivate(key)
         self._pool.set_facts(key, ready=True, used_bytes=used)
+        reach("root.base")
         return key
 
     def _key(self, layers: tuple[str, ...]) -> str:

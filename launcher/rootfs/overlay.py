@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from launcher.errors import LaunchFailed
+from launcher.failpoints import reach
 from launcher.rootfs import loop
 from launcher.rootfs.driver import OpenTrees, Plain
 from launcher.rootfs.merged import opened_merged
@@ -77,6 +78,7 @@ def make_image(path: str, size_bytes: int) -> None:
         file.truncate(size_bytes)
     try:
         make_ext4(fresh)
+        reach("root.copied")
         os.rename(fresh, path)
     except BaseException:
         os.unlink(fresh)

@@ -18,6 +18,7 @@ import stat
 from collections.abc import Iterator
 from typing import Any, Final
 
+from launcher.failpoints import reach
 from launcher.rootfs import devices, dm, loop
 from launcher.rootfs.driver import DriverUnavailable
 
@@ -106,6 +107,7 @@ class ThinPool:
         number = next(number for number in range(1, _LARGEST_NUMBER) if number not in taken)
         table[who] = {"id": number, "sectors": sectors, **facts}
         self.write_table(table)
+        reach("root.noted")
         with _there_already():
             order = (
                 f"create_thin {number}" if origin is None else f"create_snap {number} {table[origin]['id']}"
@@ -140,6 +142,7 @@ class ThinPool:
         except OSError as e:
             if e.errno != errno.ENODATA:  # recorded, and never made
                 raise
+        reach("root.unmade")
         del table[who]
         self.write_table(table)
 

@@ -9,6 +9,7 @@ import contextlib
 import os
 from collections.abc import Iterator
 
+from launcher.failpoints import reach
 from launcher.removal import remove_tree
 from launcher.rootfs.copying import copy_layers
 from launcher.rootfs.driver import OpenTrees, Plain
@@ -36,6 +37,7 @@ class Vfs(Plain):
         fresh = f"{source.tree}.new"
         remove_tree(fresh)
         copy_layers(source.layers, fresh)
+        reach("root.copied")
         os.rename(fresh, source.tree)
 
     @contextlib.contextmanager

@@ -27,7 +27,7 @@ LIFE: Final = (
     ("remove", "t"),
 )
 """Every step is passed in one of these. The program is deaf to TERM, so that `stop` has to kill it."""
-OF_OTHER_TESTS: Final = ("network.", "launch.network", "image.")
+OF_OTHER_TESTS: Final = ("network.", "launch.network", "image.", "root.")
 OTHERS: Final = ("spawner.", "supervisor.", "first.")
 """Not the daemon's: it goes on when one of these is killed, and may come to the end of that life."""
 

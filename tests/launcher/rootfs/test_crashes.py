@@ -1,0 +1,86 @@
+"""The daemon is killed with -9 at every step of a root driver, and the next one leaves nothing behind."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from launcher import ContainerSpec, Launcher
+from launcher.failpoints import STEPS
+from launcher.rootfs.thinpool import ThinPool
+from tests.launcher.conftest import Place
+
+REPOSITORY: Final = Path(__file__).parents[3]
+STEPS_HERE: Final = ("create.root", *(step for step in STEPS if step.startswith("root.")))
+
+
+def kill_at(step: str, place: Place, spec: dict[str, object]) -> bool:
+    """Create and remove a container in a daemon that dies at that step; False where it did not come there."""
+    order = {
+        "cgroup_parent": place.cgroup_parent,
+        "run_dir": str(place.run_dir),
+        "state_dir": str(place.state_dir),
+        "specs": [],
+        "verbs": [("create", spec), ("remove", spec["name"])],
+    }
+    environment = {**os.environ, "CGWARDEN_TEST_MODE": "1", "CGWARDEN_FAILPOINT": f"{step}:kill"}
+    owner = subprocess.Popen(
+        [sys.executable, "-m", "tests.launcher.owner"],
+        cwd=REPOSITORY,
+        env=environment,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    assert owner.stdin is not None and owner.stdout is not None
+    owner.stdin.write(json.dumps(order))
+    owner.stdin.close()
+    lived = any(line.strip().isdigit() for line in owner.stdout)
+    owner.kill()
+    owner.wait()
+    owner.stdout.close()
+    return not lived
+
+
+def left_on_disk(place: Place) -> list[str]:
+    """Whatever a driver keeps beside the containers' own directories."""
+    top = place.state_dir / "btrfs"
+    found = [f"{part}/{name}" for part in ("bases", "containers", "used") for name in _names(top / part)]
+    return found + list(ThinPool(f"{place.state_dir.resolve()}/devmapper").read_table())
+
+
+def _names(directory: Path) -> list[str]:
+    return os.listdir(directory) if directory.is_dir() else []
+
+
+@pytest.mark.kernel
+@pytest.mark.parametrize("step", STEPS_HERE)
+def test_a_daemon_killed_at_this_step_of_a_root_driver_leaves_nothing(
+    place: Place, root: Path, driver: str, step: str
+) -> None:
+    spec = {"name": "t", "rootfs": str(root), "driver": driver, "command": ["true"]}
+    if driver == "overlay":
+        spec["storage_bytes"] = 8 << 20
+
+    kill_at(step, place, spec)
+    after = place.launcher()
+    for container in after.containers():
+        after.remove(container.name, force=True)
+
+    assert place.remains("t") == []
+    assert left_on_disk(place) == []
+    assert runs(after, spec)
+    assert left_on_disk(place) == []
+
+
+def runs(launcher: Launcher, spec: dict[str, object]) -> bool:
+    """The same container can be made afresh."""
+    launcher.run(ContainerSpec.from_wire(spec))
+    code = launcher.wait("t", 20)
+    launcher.remove("t")
+    return code == 0
