@@ -23,6 +23,7 @@ from launcher.network.addresses import BRIDGE_PREFIX, Names, Network, choose_poo
 from launcher.network.errors import NetworkFailed
 from launcher.network.leases import Lease, LeaseBook
 from launcher.network.nft import Nft, RulesRefused
+from launcher.network.uplinks import read_uplinks
 from launcher.network.wiring import Wiring, kernel_steps
 
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ class Ground:
             with kernel_steps("bridge"), _one_daemon_at_a_time():
                 before = read_note(directory)
                 pool = _choose(before, names, config, links, in_use=bool(book.all()))
-                uplinks = links.uplinks() | set(config.uplinks)
+                uplinks = read_uplinks() | set(config.uplinks)
                 wiring = Wiring(names, pool, links.mtu_of(uplinks), book, links, nft)
                 ground = cls(directory, config, wiring, links, nft)
                 ground._opened = set(before.get("opened", ()))
@@ -107,7 +108,7 @@ class Ground:
 
     def look_around(self, leases: Sequence[Lease]) -> None:
         """The host may have got another uplink since."""
-        if self._open(self._links.uplinks() | set(self._config.uplinks)):
+        if self._open(read_uplinks() | set(self._config.uplinks)):
             self.write_rules(leases)
 
     def stray_links(self, leases: Sequence[Lease]) -> list[str]:

@@ -14,6 +14,7 @@ import functools
 import ipaddress
 import os
 import socket
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Concatenate, Final, ParamSpec, TypeVar
@@ -27,12 +28,13 @@ from launcher.network.errors import NetworkFailed
 
 INSIDE: Final = "eth0"
 DEFAULT_MTU: Final = 1500
-LOOPBACK: Final = "lo"
 UNICAST, LOCAL = 1, 2
 """Types of routes that mean that the host uses the addresses (RTN_UNICAST, RTN_LOCAL)."""
 LARGEST_BURST_BYTES: Final = 256 << 10
 SMALLEST_BURST_BYTES: Final = 16 << 10
 LATENCY_USEC: Final = 50_000
+VANISH_SEC: Final = 0.5
+POLL_SEC: Final = 0.01
 
 
 def burst_of(bytes_per_sec: int) -> int:
@@ -87,15 +89,6 @@ class Links:
                 if destination and device and route["type"] in (UNICAST, LOCAL):
                     found.append((ipaddress.IPv4Network((destination, route["dst_len"])), device))
             return found
-
-    @_on_its_thread
-    def uplinks(self) -> set[str]:
-        """The devices of the default routes."""
-        with _step("read the host's routes"):
-            names = self._names()
-            routes = self._netlink.get_routes(family=socket.AF_INET)
-            devices = {names.get(r.get_attr("RTA_OIF")) for r in routes if r.get_attr("RTA_DST") is None}
-            return {device for device in devices if device and device != LOOPBACK}
 
     @_on_its_thread
     def names(self) -> dict[str, str]:
@@ -153,7 +146,7 @@ class Links:
     @_on_its_thread
     def label(self, name: str, container: str) -> None:
         """`ip link` tells whose link it is, and so does one dump of all counters, after any restart."""
-        with _step(f"label {name}"):
+        with _step(f"label {name}"), _already_gone():
             self._netlink.link("set", index=_index_of(name), ifalias=container)
 
     @_on_its_thread
@@ -162,9 +155,20 @@ class Links:
         with _step(f"shape {name} to {bits_per_sec} bit/s"):
             _shape(self._netlink, _index_of(name), bits_per_sec)
 
+    def await_end(self, name: str, patience_sec: float = VANISH_SEC) -> None:
+        """The kernel takes a pair away with the namespace of one end, many at once and without holding up
+        others; one whose namespace somebody else still uses is deleted.
+        """
+        deadline = time.monotonic() + patience_sec
+        while _is_there(name):
+            if time.monotonic() > deadline:
+                self.delete(name)
+                return
+            time.sleep(POLL_SEC)
+
     @_on_its_thread
     def delete(self, name: str) -> None:
-        """Both ends; waits for the kernel, some 25 ms."""
+        """Both ends; waits for the kernel, some 25 ms, in which it lets nobody else change a link."""
         with _step(f"delete {name}"), _already_gone():
             self._netlink.link("del", index=_index_of(name))
 
@@ -219,6 +223,13 @@ def _already_gone() -> Iterator[None]:
     except OSError as e:
         if e.errno != errno.ENODEV:
             raise
+
+
+def _is_there(name: str) -> bool:
+    try:
+        return socket.if_nametoindex(name) > 0
+    except OSError:
+        return False
 
 
 def _index_of(name: str) -> int:

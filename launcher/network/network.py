@@ -50,7 +50,9 @@ class ContainerNetworks:
             wired = self._ready(ground, prepared, wanted)
             try:
                 shape = Shape(spec.net_egress_bits_per_sec, spec.net_ingress_bits_per_sec)
-                return ground.wiring.assign(wired, spec.name, held.ports, shape)
+                assigned = ground.wiring.assign(wired, spec.name, held.ports, shape)
+                prepared.label(assigned.lease)
+                return assigned
             except BaseException:
                 os.close(wired.namespace)
                 self._withdraw(ground, prepared, self._book.of(spec.name) or wired.lease)
@@ -84,6 +86,7 @@ class ContainerNetworks:
         for lease in leases:
             if lease.container in running:
                 self._hold_again(lease)
+                prepared.label(lease)
             else:
                 prepared.retire(lease)
         for name in ground.stray_links(leases):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import os
 import threading
+import time
 from collections import deque
 from collections.abc import Callable
 from typing import Final
@@ -17,6 +18,8 @@ from launcher.errors import LauncherError
 from launcher.network.leases import Lease
 from launcher.network.wiring import Wired, Wiring
 
+REST_SEC: Final = 0.05
+"""A launch that took a network has the processors for itself that long."""
 _LOG: Final = logging.getLogger("cgwarden.launcher")
 
 
@@ -30,7 +33,8 @@ class Prepared:
         self._look_around = look_around
         self._changed = threading.Condition()
         self._ready: deque[Wired] = deque()
-        self._used: deque[Lease] = deque()
+        self._tasks: deque[Callable[[], None]] = deque()
+        self._rested_at = 0.0
         self._busy = False
         self._paused = False
         self._closing = False
@@ -40,29 +44,39 @@ class Prepared:
     def take(self) -> Wired | None:
         with self._changed:
             self._paused = False
+            self._rested_at = time.monotonic() + REST_SEC
             self._changed.notify_all()
             return self._ready.popleft() if self._ready else None
 
+    def label(self, lease: Lease) -> None:
+        """Write the container's name on its link, soon."""
+        self._add(lambda: self._wiring.label(lease))
+
     def retire(self, lease: Lease) -> None:
         """Take it away soon; its address is free when that is done."""
+        self._add(lambda: self._wiring.unmake(lease))
+
+    def _add(self, task: Callable[[], None]) -> None:
         with self._changed:
-            self._used.append(lease)
+            self._tasks.append(task)
             self._changed.notify_all()
 
     def settle(self) -> None:
         """Wait until everything that was to go has gone."""
         with self._changed:
-            self._changed.wait_for(lambda: not self._used and not self._busy)
+            self._changed.wait_for(lambda: not self._tasks and not self._busy)
 
     def discard_ready(self) -> None:
         """Give back what was made ahead: somebody needs the addresses."""
         with self._changed:
             self._paused = True
             while self._ready:
-                wired = self._ready.popleft()
-                os.close(wired.namespace)
-                self._used.append(wired.lease)
+                self._discard(self._ready.popleft())
             self._changed.notify_all()
+
+    def _discard(self, wired: Wired) -> None:
+        os.close(wired.namespace)
+        self._tasks.append(lambda: self._wiring.unmake(wired.lease))
 
     def close(self) -> None:
         """Nothing that was made ahead, or was to go, is left."""
@@ -86,14 +100,18 @@ class Prepared:
                 self._changed.notify_all()
 
     def _next(self) -> Callable[[], None] | None:
-        """What is to be taken away goes first, also at the end."""
+        """What is asked for goes first, also at the end; making ahead waits until a launch had its time."""
         with self._changed:
-            self._changed.wait_for(lambda: bool(self._used) or self._closing or self._is_short())
+            while not self._tasks:
+                if self._closing:
+                    return None
+                rest_sec = self._rested_at - time.monotonic()
+                if self._is_short() and rest_sec <= 0:
+                    self._busy = True
+                    return self._make
+                self._changed.wait(rest_sec if self._is_short() else None)
             self._busy = True
-            if self._used:
-                lease = self._used.popleft()
-                return lambda: self._wiring.unmake(lease)
-            return None if self._closing else self._make
+            return self._tasks.popleft()
 
     def _is_short(self) -> bool:
         return len(self._ready) < self._count and not self._paused
@@ -103,7 +121,6 @@ class Prepared:
         wired = self._wiring.make()
         with self._changed:
             if self._closing or self._paused:
-                os.close(wired.namespace)
-                self._used.append(wired.lease)
+                self._discard(wired)
             else:
                 self._ready.append(wired)

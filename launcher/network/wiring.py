@@ -79,7 +79,7 @@ class Wiring:
             with contextlib.suppress(RulesRefused):
                 self._nft.run(line)
         reach("network.unruled")
-        self._links.delete(self.names.link(lease.address))
+        self._links.await_end(self.names.link(lease.address))
         reach("network.unlinked")
         self._book.release(lease)
 
@@ -91,12 +91,16 @@ class Wiring:
         lease = self._book.give(wired.lease, container, ports)
         reach("network.given")
         with kernel_steps("network"):
-            self._links.label(self.names.link(lease.address), container)
             if ports:
                 self.apply(rules.plan_ports(self.names, lease))
             self.shape(lease, wired.namespace, shape)
             reach("network.assigned")
         return Wired(lease, wired.namespace)
+
+    def label(self, lease: Lease) -> None:
+        """After the launch, as every change of a link may have to wait for another."""
+        if lease.container is not None:
+            self._links.label(self.names.link(lease.address), lease.container)
 
     def shape(self, lease: Lease, namespace: int, shape: Shape) -> None:
         """Each direction where it starts: what the container sends at its own end, what it gets at ours."""
