@@ -94,6 +94,8 @@ _NET: Final[dict[str, Schema]] = {
     "ports": many(shape(_PUBLISHED)),
 }
 
+_CHECK: Final = {"section": TEXT, "name": TEXT, "state": TEXT, "detail": TEXT, "advice": TEXT}
+
 _WRITE: Final[dict[str, Schema]] = {
     "controller": TEXT,
     "file": TEXT,
@@ -343,7 +345,7 @@ SCHEMAS: Final[dict[str, Schema]] = {
     "PolicyList": shape({"policies": many(ANY_OBJECT)}),
     "Host": shape({"hierarchies": many(ANY_OBJECT), "info": ANY_OBJECT}) | {"additionalProperties": True},
     "Doctor": shape(
-        {"ok": FLAG, "checks": many(shape({"name": TEXT, "state": TEXT, "detail": TEXT, "advice": TEXT}))}
+        {"ok": FLAG, "checks": many(shape(_CHECK))}
     ),
     "ProcessList": shape(
         {

@@ -11,7 +11,14 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
 
-_COLOURS = {"ok": "green", "degraded": "yellow", "missing": "red"}
+_COLOURS = {
+    "ok": "green",
+    "degraded": "yellow",
+    "missing": "red",
+    "on": "green",
+    "off": "dim",
+    "unknown": "dim",
+}
 
 
 def _doctor(args: Args) -> int:
@@ -37,8 +44,12 @@ def read_report() -> Mapping[str, Any]:
 
 def _lines(report: Mapping[str, Any]) -> list[str]:
     width = max(len(check["name"]) for check in report["checks"])
-    lines = []
+    lines: list[str] = []
+    section = ""
     for check in report["checks"]:
+        if check.get("section", "") != section:
+            section = check["section"]
+            lines += ["", section]
         state = paint(f"{check['state']:8}", _COLOURS.get(check["state"], ""))
         lines.append(f"{state}  {check['name']:{width}}  {check['detail']}")
         if check.get("advice"):
