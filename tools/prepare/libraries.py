@@ -9,7 +9,7 @@ from typing import Final
 
 from tools.prepare import debian
 
-PACKAGES: Final = {"libnftables.so.1": "libnftables1"}
+PACKAGES: Final = {"libnftables.so.1": "libnftables1", "libseccomp.so.2": "libseccomp2"}
 
 
 def missing() -> list[str]:
