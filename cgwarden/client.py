@@ -94,6 +94,13 @@ class Response:
         """Hang up, which also ends a stream that the daemon would go on sending."""
         self._connection.close()
 
+    def hang_up(self) -> None:
+        """From another thread: whoever waits for more sees the end."""
+        try:
+            self._connection.shutdown(_socket.SHUT_RDWR)
+        except OSError:
+            return  # the other side was first
+
     def _more(self) -> None:
         data = self._connection.recv(_RECEIVE_BYTES)
         if not data:

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     )
     from launcher.launcher import Launcher
     from launcher.logfile import LogLine
-    from launcher.sessions import ExecSession
+    from launcher.sessions import ExecSession, Stdio
     from launcher.spawner import Spawner
     from launcher.spec import ContainerSpec, parse_signal
 
@@ -44,7 +44,7 @@ _MODULES = {
     "UnknownContainer",
     "launcher": "Launcher",
     "logfile": "LogLine",
-    "sessions": "ExecSession",
+    "sessions": "ExecSession Stdio",
     "spawner": "Spawner",
     "spec": "ContainerSpec parse_signal",
 }
@@ -70,6 +70,7 @@ __all__ = [
     "NameTaken",
     "NotRunning",
     "Spawner",
+    "Stdio",
     "StillRunning",
     "StopTimeout",
     "SupervisorLost",

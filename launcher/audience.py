@@ -1,7 +1,7 @@
 """Who is attached to a container: each gets its output as it comes, and all may type into its input.
 
 One socket each, with packets: `o` and `e` before output, `i` before input, `q` for the end of input, `w` with
-rows and columns. The socket's own buffer in the kernel is the queue: whoever lets it run full is cut off, and
+rows and columns, `d` from one who takes no output. The socket's own buffer in the kernel is the queue: whoever lets it run full is cut off, and
 the container never waits for anybody.
 """
 
@@ -35,6 +35,7 @@ class Audience:
         self._members: dict[int, socket.socket] = {}
         # Another number for the terminal: it is watched for output apart from input.
         self._input_fd = os.dup(input_fd) if tty and input_fd >= 0 else input_fd
+        self._deaf: set[int] = set()
         self._unwritten = b""
 
     def add(self, member: socket.socket) -> None:
@@ -52,7 +53,7 @@ class Audience:
 
     def tell(self, stream: str, data: bytes) -> None:
         """Everybody at once, and nobody waits."""
-        for fd in list(self._members) if self._members else ():
+        for fd in self._members.keys() - self._deaf if self._members else ():
             self._send(fd, [MARKS[stream], data])
 
     def close(self) -> None:
@@ -69,6 +70,7 @@ class Audience:
     def _cut(self, fd: int) -> None:
         if not self._unwritten:
             self._watch_for(fd, 0, None)
+        self._deaf.discard(fd)
         self._members.pop(fd).close()
 
     def _hear(self, fd: int, _events: int) -> None:
@@ -83,6 +85,8 @@ class Audience:
             self._cut(fd)
         elif kind == b"i":
             self._feed(packet[1:])
+        elif kind == b"d":
+            self._deaf.add(fd)
         elif kind == b"q" and not self._tty:
             self._end_input()
         elif kind == b"w" and self._tty and len(packet) == 1 + SIZE.size:

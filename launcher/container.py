@@ -89,6 +89,8 @@ class Container:
             "hostname": self.hostname,
             "supervised": self.supervised,
             "oom_killed": self.oom_killed,
+            "tty": self.spec.tty,
+            "stdin": self.spec.stdin,
             "signal": self.signal,
             "restart": self.spec.restart,
             "restart_count": self.restart_count,

@@ -146,6 +146,8 @@ class Launcher:
         `size` is the caller's terminal's, in rows and columns.
         """
         live, first = waiting_audience(size) if spec.tty or spec.stdin else (None, None)
+        if live is not None and not spec.tty:
+            live.take_no_output()
         try:
             entry = self._runs.run(spec, first)
         finally:

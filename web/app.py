@@ -9,6 +9,7 @@ from fastapi.routing import APIRoute
 from starlette.types import ASGIApp
 
 from web import (
+    attach,
     containers,
     dashboard,
     decisions,
@@ -31,6 +32,7 @@ from web import (
     usage,
 )
 from web.access import require_scopes
+from web.attach import Attachments
 from web.dashboard import Dashboard
 from web.doc import describe
 from web.errors import add_handlers
@@ -51,6 +53,7 @@ _API = (
     history,
     logs,
     exec,
+    attach,
     processes,
     images,
     layers,
@@ -81,6 +84,7 @@ def create_app(services: Services, *, ui: Dashboard | None = None, cadvisor_name
     app = make_routes()
     app.state.services = services
     app.state.threads = Threads()
+    app.state.attachments = Attachments()
     app.state.streams = Streams(services, app.state.threads)
     app.state.metrics = Metrics(services, app.state.streams, cadvisor_names=cadvisor_names)
     app.state.dashboard = ui or Dashboard()

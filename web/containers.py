@@ -2,8 +2,6 @@
 
 import asyncio
 import signal as signals
-import threading
-from collections.abc import Callable, Generator
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Query, Request
@@ -11,10 +9,9 @@ from starlette.responses import Response
 
 from launcher import ContainerSpec, parse_signal
 from web.access import requires
+from web.attach import LARGEST_SIZE, follow_live, follow_log
 from web.bodies import Fields, read_object
 from web.doc import answers, takes
-from web.flows import flowing
-from web.loglines import line_as_json
 from web.names import Name
 from web.parts import AttachedPart, Services
 from web.problems import Busy, Invalid, Timeout, at
@@ -52,6 +49,8 @@ async def create_container(
     dry_run: Annotated[bool, Query()] = False,
     attach: Annotated[bool, Query()] = False,
     start: Annotated[bool, Query()] = True,
+    rows: Annotated[int | None, Query(ge=1, le=LARGEST_SIZE)] = None,
+    columns: Annotated[int | None, Query(ge=1, le=LARGEST_SIZE)] = None,
 ) -> Response:
     """Create and start a container; answered once its program has been started. A dry run tells the plan.
 
@@ -59,6 +58,8 @@ async def create_container(
 
     With `attach` the answer goes on until the container has ended, as JSON lines: `{"container": ...}`, what
     it writes as in /logs, and last `{"exit_code": ...}`. A client that hangs up leaves the container running.
+    With `tty` what it writes comes as in /attach; with `tty` or `stdin` the first line has an `attachment`,
+    and `rows` and `columns` are the size of the terminal.
     """
     services, threads = parts_of(request)
     spec = ContainerSpec.from_wire(await read_object(request))
@@ -72,35 +73,22 @@ async def create_container(
     if not attach:
         return reply(await threads.change(_run, services, spec), 201, location)
     threads.require_room()
-    view, run = await threads.change(_run_attached, services, spec)
-    gone = threading.Event()
-    return flowing(
-        request,
-        _attached_lines(view, run, gone.is_set),
-        bytes,
-        "application/jsonl",
-        status=201,
-        headers=location,
-        last=lambda: encode({"exit_code": run.exit_code}) + b"\n",
-        stop=gone.set,
-    )
+    size = None if rows is None or columns is None else (rows, columns)
+    view, run = await threads.change(_run_attached, services, spec, size)
+    if spec.tty:
+        return follow_live(request, run, {"container": view}, 201)
+    return follow_log(request, run, view)
 
 
 def _create(services: Services, spec: ContainerSpec) -> dict[str, Any]:
     return inspect_view(services, services.launcher.create(spec))
 
 
-def _run_attached(services: Services, spec: ContainerSpec) -> tuple[dict[str, Any], AttachedPart]:
-    run = services.launcher.run_attached(spec)
+def _run_attached(
+    services: Services, spec: ContainerSpec, size: tuple[int, int] | None
+) -> tuple[dict[str, Any], AttachedPart]:
+    run = services.launcher.run_attached(spec, size)
     return inspect_view(services, run.container), run
-
-
-def _attached_lines(
-    view: dict[str, Any], run: AttachedPart, stopped: Callable[[], bool]
-) -> Generator[bytes, None, None]:
-    yield encode({"container": view}) + b"\n"
-    for line in run.output(stopped):
-        yield line_as_json(line)
 
 
 def _run(services: Services, spec: ContainerSpec) -> dict[str, Any]:

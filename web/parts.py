@@ -4,7 +4,7 @@ from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from launcher import Container, ContainerSpec, LogLine
+from launcher import Container, ContainerSpec, LogLine, Stdio
 from launcher.groups import Group
 from launcher.images import Image, ImageStore
 from launcher.rootfs.changes import Change
@@ -13,7 +13,19 @@ from web.access import Access
 from web.health import Health
 
 
-class ExecPart(Protocol):
+class InputPart(Protocol):
+    """Whatever takes input. No call waits; `write` tells how much was taken."""
+
+    def write(self, data: bytes) -> int: ...
+
+    def end_input(self) -> None: ...
+
+    def resize(self, rows: int, columns: int) -> None: ...
+
+    def detach(self) -> None: ...
+
+
+class ExecPart(InputPart, Protocol):
     """A program that was started inside a container: its output, then its exit code."""
 
     @property
@@ -21,7 +33,16 @@ class ExecPart(Protocol):
 
     def __iter__(self) -> Generator[tuple[str, bytes], None, None]: ...
 
-    def kill(self) -> None: ...
+    def hang_up(self) -> None: ...
+
+
+class LivePart(InputPart, Protocol):
+    """One who is attached: the container's output as it comes."""
+
+    tty: bool
+    takes_input: bool
+
+    def __iter__(self) -> Generator[tuple[str, bytes], None, None]: ...
 
 
 class AttachedPart(Protocol):
@@ -30,9 +51,16 @@ class AttachedPart(Protocol):
     container: Container
 
     @property
+    def live(self) -> LivePart | None: ...
+
+    @property
     def exit_code(self) -> int | None: ...
 
     def output(self, stopped: Callable[[], bool] = ...) -> Generator[LogLine, None, None]: ...
+
+    def why_cut(self) -> str | None: ...
+
+    def hang_up(self, *, end_input: bool) -> None: ...
 
 
 class GroupsPart(Protocol):
@@ -66,7 +94,9 @@ class LauncherPart(Protocol):
 
     def restart(self, name: str, timeout_sec: float | None = None) -> None: ...
 
-    def run_attached(self, spec: ContainerSpec) -> AttachedPart: ...
+    def run_attached(self, spec: ContainerSpec, size: tuple[int, int] | None = None) -> AttachedPart: ...
+
+    def attach(self, name: str) -> AttachedPart: ...
 
     def describe(self, spec: ContainerSpec) -> list[str]: ...
 
@@ -96,6 +126,7 @@ class LauncherPart(Protocol):
         env: Mapping[str, str] = ...,
         workdir: str | None = None,
         user: str | None = None,
+        stdio: Stdio = ...,
     ) -> ExecPart: ...
 
     def read_log(

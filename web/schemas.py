@@ -71,6 +71,8 @@ _CONTAINER: Final[dict[str, Schema]] = {
     "hostname": TEXT,
     "supervised": FLAG,
     "oom_killed": FLAG,
+    "tty": FLAG,
+    "stdin": FLAG,
     "signal": maybe(WHOLE),
     "restart": TEXT,
     "restart_count": WHOLE,
@@ -227,6 +229,24 @@ _INSPECT: Final = _CONTAINER | {
     "spec_limits": ref("Limits"),
 }
 
+_SIZE: Final[dict[str, Schema]] = {"rows": WHOLE, "columns": WHOLE}
+_EXEC_WISH: Final[dict[str, Schema]] = {
+    "command": TEXTS,
+    "env": TEXT_MAP,
+    "workdir": TEXT,
+    "user": TEXT,
+    "stdin": FLAG,
+    "tty": FLAG,
+}
+_ATTACHED_LINE: Final[dict[str, Schema]] = {
+    "attachment": TEXT,
+    "tty": FLAG,
+    "stdin": FLAG,
+    "stream": TEXT,
+    "data_b64": TEXT,
+    "exit_code": maybe(WHOLE),
+    "cut": TEXT,
+}
 _CHANGE: Final[dict[str, Schema]] = {
     "kind": {"type": "string", "enum": ["added", "changed", "deleted"]},
     "path": TEXT,
@@ -284,7 +304,11 @@ SCHEMAS: Final[dict[str, Schema]] = {
     "Killed": shape({"changed": FLAG, "state": _STATE}),
     "WaitWish": shape({"timeout_sec": NUMBER}, optional=True),
     "Waited": shape({"exit_code": WHOLE}),
-    "ExecWish": shape({"command": TEXTS, "env": TEXT_MAP, "workdir": TEXT, "user": TEXT}, optional=True),
+    "ExecWish": shape({**_EXEC_WISH, **_SIZE}, optional=True),
+    "AttachWish": shape(_SIZE, optional=True),
+    "AttachedLine": shape(_ATTACHED_LINE, optional=True),
+    "Input": shape({"data_b64": TEXT, "eof": FLAG, "detach": FLAG, **_SIZE}, optional=True),
+    "InputTaken": shape({"taken_bytes": WHOLE}),
     "FreezeWish": shape({"reason": TEXT, "lease_sec": NUMBER, "timeout_sec": NUMBER}, optional=True),
     "ThawWish": shape({"force": FLAG}, optional=True),
     "FreezeOutcome": shape(
@@ -344,9 +368,7 @@ SCHEMAS: Final[dict[str, Schema]] = {
     "DecisionPage": shape({"decisions": many(ref("Decision"))}),
     "PolicyList": shape({"policies": many(ANY_OBJECT)}),
     "Host": shape({"hierarchies": many(ANY_OBJECT), "info": ANY_OBJECT}) | {"additionalProperties": True},
-    "Doctor": shape(
-        {"ok": FLAG, "checks": many(shape(_CHECK))}
-    ),
+    "Doctor": shape({"ok": FLAG, "checks": many(shape(_CHECK))}),
     "ProcessList": shape(
         {
             "processes": many(

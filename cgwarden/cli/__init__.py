@@ -18,6 +18,7 @@ MODULES = {
     "stats": "stats",
     "logs": "logs",
     "exec": "execute",
+    "attach": "attach",
     "stop": "lifecycle",
     "kill": "lifecycle",
     "rm": "lifecycle",

@@ -7,7 +7,7 @@ import json
 import signal
 import sys
 
-from cgwarden.cli import failures
+from cgwarden.cli import failures, session
 from cgwarden.cli.names import container_path
 from cgwarden.cli.terminal import print_json
 from cgwarden.client import Daemon, NoDaemon, Problem
@@ -18,26 +18,88 @@ if TYPE_CHECKING:
     from types import FrameType
     from typing import Any
 
+LET_GO_SEC = 1
 FORWARDED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2)
 
 
-def run_attached(daemon: Daemon, spec: Mapping[str, object], *, as_json: bool) -> int:
+def run_attached(daemon: Daemon, spec: Mapping[str, object], *, keys: bytes, as_json: bool) -> int:
     """Start a container, copy its output until it has ended; its program's code, 128+n for a signal."""
-    answer = daemon.open("POST", "/api/v1/containers", spec, query={"attach": True}, timeout_sec=None)
-    name, output = str(spec["name"]), _Output(times=False)
-    for batch in answer.batches():
-        for entry in _parse(batch):
-            if "data" in entry:
-                output.add(entry)
-            elif "container" in entry:
-                _forward_signals(daemon, name)
-                if as_json:
-                    print_json(entry["container"])
-            else:
-                output.flush()
-                return failures.FAILED if entry["exit_code"] is None else int(entry["exit_code"])
-        output.flush()
-    raise NoDaemon(f"the daemon ended; container {name!r} runs on without it")
+    stdin, tty = bool(spec.get("stdin")), bool(spec.get("tty"))
+    session.check_input(stdin=stdin, tty=tty)
+    query = {"attach": True, **(session.terminal_size() if tty else {})}
+    answer = daemon.open("POST", "/api/v1/containers", spec, query=query, timeout_sec=None)
+    source = session.Input(daemon, stdin=stdin, tty=tty, keys=keys)
+    one = session.Session(answer, source)
+    name = str(spec["name"])
+    try:
+        if tty:
+            return _copy_live(daemon, name, one, source)
+        return _copy_streams(daemon, name, one, as_json=as_json)
+    except BrokenPipeError:
+        _let_go(daemon, spec)
+        raise
+
+
+def _copy_streams(daemon: Daemon, name: str, one: session.Session, *, as_json: bool) -> int:
+    output = _Output(times=False)
+    with one:
+        for batch in one.batches():
+            for entry in batch:
+                if "data" in entry:
+                    output.add(entry)
+                elif "container" in entry:
+                    forward_signals(daemon, name)
+                    if as_json:
+                        print_json(entry["container"])
+                else:
+                    output.flush()
+                    return failures.FAILED if entry["exit_code"] is None else int(entry["exit_code"])
+            output.flush()
+    raise NoDaemon(_gone(name))
+
+
+def _copy_live(daemon: Daemon, name: str, one: session.Session, source: session.Input) -> int:
+    runs_on = f"container {name!r} runs on (`cgwarden attach {name}`)"
+    while True:
+        code = session.copy_live(one, _gone(name), runs_on)
+        if code is not None:
+            return code
+        one = _attach(daemon, name, source)
+
+
+def attach(daemon: Daemon, name: str, *, stdin: bool, keys: bytes, proxy: bool) -> int:
+    """Copy what a container writes from now on; its exit code, or 0 where we detached."""
+    told = daemon.get(container_path(name))
+    source = session.Input(daemon, stdin=stdin and told["stdin"], tty=told["tty"], keys=keys)
+    session.check_input(stdin=source.stdin, tty=source.tty)
+    one = _attach(daemon, name, source)
+    if proxy and not source.tty:
+        forward_signals(daemon, name)
+    return _copy_live(daemon, name, one, source)
+
+
+def _attach(daemon: Daemon, name: str, source: session.Input) -> session.Session:
+    wish = session.terminal_size() if source.tty else {}
+    answer = daemon.open("POST", container_path(name, "attach"), wish, timeout_sec=None)
+    return session.Session(answer, source)
+
+
+def _gone(name: str) -> str:
+    return (
+        f"the daemon ended; container {name!r} runs on without it (`cgwarden attach {name}` comes back to it)"
+    )
+
+
+def _let_go(daemon: Daemon, spec: Mapping[str, object]) -> None:
+    """Nobody reads our output any more. With --rm the container was for this reader alone, and ends."""
+    name = str(spec["name"])
+    if not spec.get("auto_remove"):
+        session.say(f"nobody reads the output any more; container {name!r} runs on")
+        return
+    try:
+        daemon.call("POST", container_path(name, "stop"), {"timeout_sec": LET_GO_SEC})
+    except Problem:
+        return  # it has ended meanwhile
 
 
 def copy_log(daemon: Daemon, name: str, *, follow: bool, tail: int | None, times: bool = False) -> None:
@@ -93,7 +155,9 @@ class _Output:
         return (text + end).encode()
 
 
-def _forward_signals(daemon: Daemon, name: str) -> None:
+def forward_signals(daemon: Daemon, name: str) -> None:
+    """What we are sent goes to the container's first process."""
+
     def hand_on(number: int, frame: FrameType | None) -> None:
         try:
             daemon.call("POST", container_path(name, "kill"), {"signal": signal.Signals(number).name})

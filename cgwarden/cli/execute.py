@@ -1,12 +1,12 @@
-"""`exec`: one more program in a running container, under its limits, with its output and exit code here."""
+"""`exec`: one more program in a running container, under its limits; input, output and exit code are here."""
 
 from __future__ import annotations
 
-import sys
-
+from cgwarden.cli import failures
+from cgwarden.cli.detaching import DETACH_KEYS, KEYS
 from cgwarden.cli.names import container_path
-from cgwarden.cli.options import Args, Option, UsageError, Verb
-from cgwarden.client import Daemon, NoDaemon
+from cgwarden.cli.options import Args, Option, Verb
+from cgwarden.client import Daemon
 
 
 def parse_variable(text: str) -> tuple[str, str]:
@@ -20,41 +20,35 @@ def parse_variable(text: str) -> tuple[str, str]:
 
 
 def _exec(args: Args) -> int:
-    import binascii
-    import json
+    from cgwarden.cli import session
 
-    if args.on("tty") or args.on("interactive"):
-        raise UsageError(
-            f"{args.given.get('tty') or args.given['interactive']} is not available yet: exec has no input"
-        )
     name, *command = args.words
-    body = {"command": command, "env": dict(args.get("env", []))}
+    stdin, tty = args.on("interactive"), args.on("tty")
+    session.check_input(stdin=stdin, tty=tty)
+    body = {"command": command, "env": dict(args.get("env", [])), "stdin": stdin, "tty": tty}
     body |= {key: args.get(key) for key in ("workdir", "user") if args.get(key) is not None}
-    streams = {"stdout": sys.stdout.buffer, "stderr": sys.stderr.buffer}
-    response = Daemon().open("POST", container_path(name, "exec"), body, timeout_sec=None)
-    for line in response.lines():
-        if not line.strip():
-            continue
-        message = json.loads(line)
-        if "exit_code" in message:
-            return int(message["exit_code"])
-        stream = streams[message["stream"]]
-        stream.write(binascii.a2b_base64(message["data_b64"]))
-        stream.flush()
-    raise NoDaemon("the daemon hung up before the program ended; it may still run")
+    body |= session.terminal_size() if tty else {}
+    daemon = Daemon()
+    response = daemon.open("POST", container_path(name, "exec"), body, timeout_sec=None)
+    source = session.Input(daemon, stdin=stdin, tty=tty, keys=args.get("detach_keys", KEYS))
+    one = session.Session(response, source)
+    gone = "the daemon hung up before the program ended; it may still run"
+    code = session.copy_live(one, gone, f"the program goes on in {name!r}")
+    return failures.FAILED if code is None else code
 
 
 VERBS = {
     "exec": Verb(
-        "exec [-e KEY=VALUE] [-w DIR] [-u USER] NAME [--] COMMAND [ARG…]",
+        "exec [-i] [-t] [-e KEY=VALUE] [-w DIR] [-u USER] NAME [--] COMMAND [ARG…]",
         "Run one more program in a running container, inside its limits. Ends with the program's exit code.",
         _exec,
         options=(
+            Option("-i", "--interactive", help="our input goes to the program"),
+            Option("-t", "--tty", help="give the program a terminal"),
+            DETACH_KEYS,
             Option("-e", "--env", value="KEY=VALUE", read=parse_variable, many=True, help="set a variable"),
             Option("-w", "--workdir", value="DIR", help="start in this directory"),
             Option("-u", "--user", value="UID[:GID]", help="run as this user"),
-            Option("-i", "--interactive", help="not available yet"),
-            Option("-t", "--tty", help="not available yet"),
         ),
         words=(1, None),
         command=True,

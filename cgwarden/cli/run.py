@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from cgwarden.cli import failures
+from cgwarden.cli.detaching import DETACH_KEYS, KEYS
 from cgwarden.cli.invoke import fail
 from cgwarden.cli.options import JSON, Args, Option, Verb
 from cgwarden.cli.spec_flags import read_spec
@@ -22,7 +23,8 @@ def _run(args: Args) -> int:
         if not args.on("detach"):
             from cgwarden.cli.attached import run_attached
 
-            return run_attached(daemon, spec, as_json=args.on("json"))
+            keys = args.get("detach_keys", KEYS)
+            return run_attached(daemon, spec, keys=keys, as_json=args.on("json"))
         started = daemon.call("POST", "/api/v1/containers", spec, timeout_sec=START_TIMEOUT_SEC)
     except Problem as problem:
         return refused(problem)
@@ -52,6 +54,7 @@ def print_plan(daemon: Daemon, spec: dict[str, object], args: Args) -> int:
 
 _OPTIONS = (
     Option("-d", "--detach", help="return as soon as the program runs, and print the container's name"),
+    DETACH_KEYS,
     Option("--dry-run", help="print what would be done, step by step, and do nothing"),
     JSON,
     *SPEC_OPTIONS,

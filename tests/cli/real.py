@@ -28,6 +28,15 @@ class Running:
     parent: str
     directory: Path
     process: subprocess.Popen[bytes]
+    argv: list[str]
+
+    def start_again(self) -> None:
+        """As after a crash; returns when it answers."""
+        with (self.directory / "log").open("ab") as log:
+            self.process = subprocess.Popen(
+                self.argv, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=log, stderr=log
+            )
+        wait_for(lambda: self.process.poll() is not None or self.cli("ps").returncode == 0, START_SEC)
 
     def cli(self, *argv: str, **more: Any) -> subprocess.CompletedProcess[str]:
         """Run one command to its end."""
@@ -66,7 +75,7 @@ def running() -> Iterator[Running]:
     argv += [f"--policy-dir={policies}", f"--cgroup-parent={parent}"]
     with (directory / "log").open("wb") as log:
         process = subprocess.Popen(argv, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
-    daemon = Running(f"unix://{directory}/run/cgwarden.sock", parent, directory, process)
+    daemon = Running(f"unix://{directory}/run/cgwarden.sock", parent, directory, process, argv)
     try:
         wait_for(lambda: process.poll() is not None or daemon.cli("ps").returncode == 0, START_SEC)
         assert process.poll() is None, (directory / "log").read_text()

@@ -22,7 +22,7 @@ from cgroupfs import (
 )
 from enforcer.errors import BadWish, BelowUsage, OwnerConflict, UnknownTarget
 from enforcer.outcomes import FreezeOutcome, LimitOutcome, WriteRecord
-from launcher import Container, ContainerSpec, LogLine
+from launcher import Container, ContainerSpec, LogLine, Stdio
 from launcher.errors import CommandNotFound, NameTaken, NotRunning, StillRunning, UnknownContainer
 from monitor import (
     HOST_METRICS,
@@ -75,6 +75,7 @@ class FakeExec:
     def __init__(self, command: Sequence[str]) -> None:
         self.exit_code: int | None = None
         self.killed = threading.Event()
+        self.typed = b""
         self._command = command
 
     def __iter__(self) -> Generator[tuple[str, bytes], None, None]:
@@ -83,8 +84,21 @@ class FakeExec:
             self.killed.wait(30)
         self.exit_code = 7
 
-    def kill(self) -> None:
+    def hang_up(self) -> None:
         self.killed.set()
+
+    def write(self, data: bytes) -> int:
+        self.typed += data[:3]
+        return min(3, len(data))
+
+    def end_input(self) -> None:
+        self.typed += b"<end>"
+
+    def resize(self, rows: int, columns: int) -> None:
+        self.typed += b"<%d x %d>" % (rows, columns)
+
+    def detach(self) -> None:
+        self.typed += b"<detached>"
 
 
 @dataclass
@@ -95,9 +109,26 @@ class FakeRun:
     launcher: "FakeLauncher"
     exit_code: int | None = None
 
+    live: "FakeLive | None" = None
+    cut: str | None = None
+
     def output(self, stopped: Callable[[], bool] = lambda: False) -> Generator[LogLine, None, None]:
         yield from self.launcher.read_log(self.container.name, follow=True, stopped=stopped)
         self.exit_code = 5
+
+    def why_cut(self) -> str | None:
+        return self.cut
+
+    def hang_up(self, *, end_input: bool) -> None:
+        if self.live is not None:
+            self.live.hang_up()
+
+
+class FakeLive(FakeExec):
+    """A container's terminal."""
+
+    tty = True
+    takes_input = True
 
 
 class FakeLauncher:
@@ -111,6 +142,7 @@ class FakeLauncher:
         self.lines: list[LogLine] = []
         self.followed = 0
         self.sessions: list[FakeExec] = []
+        self.runs: list[FakeRun] = []
         self.signals: list[tuple[str, int]] = []
 
     def add(self, name: str, **wanted: Any) -> Container:
@@ -136,8 +168,14 @@ class FakeLauncher:
         self.ended[spec.name] = threading.Event()
         return container
 
-    def run_attached(self, spec: ContainerSpec) -> FakeRun:
-        return FakeRun(self.run(spec), self)
+    def run_attached(self, spec: ContainerSpec, size: tuple[int, int] | None = None) -> FakeRun:
+        live = FakeLive(spec.command) if spec.tty or spec.stdin else None
+        self.runs.append(FakeRun(self.run(spec), self, live=live))
+        return self.runs[-1]
+
+    def attach(self, name: str) -> FakeRun:
+        self.runs.append(FakeRun(self.get(name), self, exit_code=9, live=FakeLive(["on", "the", "air"])))
+        return self.runs[-1]
 
     def describe(self, spec: ContainerSpec) -> list[str]:
         return [f"make the cgroup of {spec.name}", f"run {spec.command[0]}"]
@@ -187,6 +225,7 @@ class FakeLauncher:
         env: Mapping[str, str] | None = None,
         workdir: str | None = None,
         user: str | None = None,
+        stdio: Stdio | None = None,
     ) -> FakeExec:
         self.get(name)
         if command[0] == "absent":
