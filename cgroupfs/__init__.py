@@ -45,6 +45,7 @@ from cgroupfs.pids import PidsStat
 from cgroupfs.placement import Placement, place, settle
 from cgroupfs.pressure import PressureStat, Psi, read_host_pressure
 from cgroupfs.report import HierarchyReport, Loss
+from cgroupfs.translation import is_translated, translate
 from cgroupfs.values import UNLIMITED, Limit, Unlimited
 from cgroupfs.watcher import Watcher
 from cgroupfs.writes import Write, Written
@@ -101,8 +102,10 @@ __all__ = [
     "Way",
     "Write",
     "Written",
+    "is_translated",
     "place",
     "read_host_pressure",
     "read_net",
     "settle",
+    "translate",
 ]

@@ -6,7 +6,7 @@ import errno
 import time
 from collections.abc import Mapping, Sequence
 
-from cgroupfs import UNLIMITED, BadLimit, Cgroup, Refused, Write
+from cgroupfs import UNLIMITED, BadLimit, Cgroup, Refused, Write, is_translated, translate
 from enforcer.claims import Claim, FieldClaims
 from enforcer.clocks import boottime_ns
 from enforcer.desk import Desk, claims_over, new_claim, place_of, wired
@@ -51,6 +51,7 @@ class LimitChanges:
         wishes = {field: UNLIMITED if value in (None, "max") else value for field, value in wanted.items()}
         with self._desk.book.lock(name):
             target, cgroup = self._desk.target(name)
+            wishes = _in_its_words(cgroup, wishes)
             try:
                 plan = self._accept(name, cgroup, wishes, owner, force)
             except (BadWish, BelowUsage, OwnerConflict) as e:
@@ -222,6 +223,16 @@ def write_plan(
             if e.errno != errno.EBUSY or time.monotonic() >= until:
                 raise
         time.sleep(0.1)
+
+
+def _in_its_words(cgroup: Cgroup, wishes: Mapping[str, object]) -> Mapping[str, object]:
+    """Docker's words for what this kernel has under another name."""
+    if not is_translated(wishes):
+        return wishes
+    try:
+        return translate(wishes, cgroup.read_limits())[0]
+    except BadLimit as e:
+        raise BadWish(e.field, e.why) from e
 
 
 def _planned(cgroup: Cgroup, wishes: Mapping[str, object]) -> list[Write]:

@@ -10,8 +10,8 @@ from collections.abc import Collection, Iterator
 from dataclasses import replace
 from typing import Any, Final, NamedTuple
 
-from cgroupfs import CgroupError, CgroupGone
-from launcher import boots, endings, records
+from cgroupfs import Cgroup, CgroupError, CgroupGone
+from launcher import boots, endings, klass, records
 from launcher.container import Container
 from launcher.errors import BadSpec, LauncherError
 from launcher.life import Life, after_reboot
@@ -110,6 +110,7 @@ def _from_records(name: str, intent: dict[str, Any], init: dict[str, Any]) -> Co
         start_ticks=init.get("start_ticks"),
         created_at=intent.get("created_at") or init.get("started_at") or records.rfc3339(),
         started_at=init.get("started_at"),
+        oom_score_adj=init.get("oom_score_adj"),
     )
 
 
@@ -128,8 +129,20 @@ def _adopt_running(site: Site, container: Container, init: dict[str, Any]) -> Fo
     watched = _supervisor_alive(init)
     supervised = watched and not init.get("orphan")
     reason = "it ran on without the daemon" if supervised else "its supervisor was lost; it runs on"
-    adopted = replace(container, cgroup=cgroup, supervised=supervised)
+    adopted = replace(
+        container, cgroup=cgroup, supervised=supervised, notes=_notes(site, container, cgroup, init)
+    )
     return Found(adopted, init.get("supervisor_pid") if watched else None, reason)
+
+
+def _notes(site: Site, container: Container, cgroup: Cgroup | None, init: dict[str, Any]) -> tuple[str, ...]:
+    """As they were at the launch: they follow from the spec and the host."""
+    notes = klass.describe_score(klass.oom_score_of(container.spec, site.host_bytes), init)
+    if cgroup is None:
+        return notes
+    with contextlib.suppress(CgroupError):
+        return klass.mean(container.spec, cgroup).notes + notes
+    return notes
 
 
 def _finish(site: Site, container: Container, end: dict[str, Any] | None, reason: str) -> Found | None:

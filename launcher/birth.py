@@ -16,6 +16,7 @@ from typing import Any, Final
 from launcher import channel, cloning, handover, inside, records, settling, stdio, terminal, userns
 from launcher.failpoints import reach
 from launcher.handover import Handover
+from launcher.oom_score import set_oom_score
 from launcher.operations import Scene
 from launcher.plan import LaunchFacts, plan_inside, plan_program
 from launcher.rootfs import mounting
@@ -109,6 +110,7 @@ def _launch(
     reach("supervisor.cloned")
     # All this goes on record while the first process sets itself up.
     identity = _identity(pid, facts)
+    identity["oom_score_adj"] = set_oom_score(pid, facts.oom_score_adj)
     intent = {"spec": spec.to_wire(), "created_at": facts.created_at}
     listener = channel.bind_control(run_fd)
     given = Handover(pid, identity["start_ticks"], json.dumps(identity).encode(), tty=spec.tty)

@@ -29,6 +29,9 @@ class Container:
     restart_count: int = 0
     starts_at: str | None = None
     """When the restart policy will start it again."""
+    oom_score_adj: int | None = None
+    notes: tuple[str, ...] = ()
+    """What became something else than asked for, on this host."""
     cgroup: Cgroup | None = None
 
     @property
@@ -95,6 +98,8 @@ class Container:
             "restart": self.spec.restart,
             "restart_count": self.restart_count,
             "starts_at": self.starts_at,
+            "oom_score_adj": self.oom_score_adj if self.state == "running" else None,
+            "notes": list(self.notes),
         }
 
 

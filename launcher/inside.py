@@ -12,6 +12,7 @@ from typing import Final, NoReturn
 
 from launcher import channel, cloning, syscalls, terminal
 from launcher.failpoints import reach
+from launcher.oom_score import set_oom_score
 from launcher.operations import Operation, Scene
 from launcher.rlimits import raise_rlimits
 from launcher.seal import (
@@ -125,6 +126,8 @@ def _join(pidfd: int, client: socket.socket, terminals_fd: int | None, status: s
             os.write(fd, b"0")
             os.close(fd)
         raise_rlimits(program.rlimits)
+        if program.oom_score_adj is not None:
+            set_oom_score("self", program.oom_score_adj)
         if unified is not None:
             # Born into the group out here: the descriptor of its directory must not be seen in there.
             pid, child_pidfd = syscalls.clone3(syscalls.CLONE_PARENT, unified)

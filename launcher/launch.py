@@ -15,7 +15,7 @@ from dataclasses import replace
 from typing import Any, Final
 
 from cgroupfs import Cgroup, CgroupGone, Written
-from launcher import channel, namespaces, plan, records
+from launcher import channel, klass, namespaces, plan, records
 from launcher.attached import FirstAudience
 from launcher.container import Container
 from launcher.devices import device_rules
@@ -88,6 +88,7 @@ def _checked(site: Site, spec: ContainerSpec) -> Iterator[tuple[ContainerSpec, t
 
 def check(site: Site, spec: ContainerSpec) -> ContainerSpec:
     """The spec with all that the site knows better filled in; refuses what cannot be, before all else."""
+    klass.check_class(spec)
     refuse_foreign_cgroup(site, spec)
     site.confiner.confine(spec)
     if spec.rootfs:
@@ -122,16 +123,20 @@ def start(
         with answers:
             networking.connect(site, spec, joins, undo)
             cgroup = _make_cgroup(site, spec, undo)
-            written = apply_limits(spec, cgroup, record_limits)
+            meant = klass.mean(spec, cgroup)
+            shaped = replace(spec, limits=meant.limits)
+            written = apply_limits(shaped, cgroup, record_limits)
             reach("launch.limits")
             _send_places(answers, cgroup, joins)
-            if spec.limits:
-                record_limits(spec, written, "applied")
+            if shaped.limits:
+                record_limits(shaped, written, "applied")
             reach("launch.sent")
             identity = _await_program(answers, spec, cgroup)
         undo.pop_all()
     reach("launch.started")
-    return _running(spec, created_at, identity, cgroup), identity["supervisor_pid"]
+    notes = meant.notes + klass.describe_score(klass.oom_score_of(spec, site.host_bytes), identity)
+    container = _running(spec, created_at, identity, cgroup)
+    return replace(container, notes=notes), identity["supervisor_pid"]
 
 
 def _make_cgroup(site: Site, spec: ContainerSpec, undo: contextlib.ExitStack) -> Cgroup:
@@ -152,6 +157,7 @@ def _running(spec: ContainerSpec, created_at: str, identity: dict[str, Any], cgr
         created_at=created_at,
         started_at=identity["started_at"],
         cgroup=cgroup,
+        oom_score_adj=identity.get("oom_score_adj"),
     )
 
 
@@ -264,6 +270,7 @@ def describe(site: Site, spec: ContainerSpec) -> list[str]:
         "deny all devices",
         *rules,
         *limits,
+        f"set oom_score_adj to {klass.oom_score_of(spec, site.host_bytes)} (class {spec.klass})",
         "fork a supervisor",
         *networking.describe(spec),
         *namespaces.describe(spec),

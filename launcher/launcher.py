@@ -6,6 +6,7 @@ import contextlib
 import os
 import signal
 from collections.abc import Callable, Generator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 from cgroupfs import CgroupError, CgroupGone, Hierarchies
@@ -27,6 +28,7 @@ from launcher.groups import Group, Groups
 from launcher.idranges import IdRanges
 from launcher.images import Image, ImageStore
 from launcher.inside import JOIN_STEP
+from launcher.klass import oom_score_of
 from launcher.launch import RecordLimits
 from launcher.layering import Layering
 from launcher.logfile import LogLine
@@ -344,7 +346,8 @@ class Launcher:
 
     def _program(self, wanted: ContainerSpec) -> Program:
         viewed = self._site.proc_view.wanted(wanted)
-        return plan.plan_program(wanted, self._site.confiner.confine(wanted), viewed=viewed)
+        program = plan.plan_program(wanted, self._site.confiner.confine(wanted), viewed=viewed)
+        return replace(program, oom_score_adj=oom_score_of(wanted, self._site.host_bytes))
 
     def diff(self, name: str) -> list[Change]:
         """What the container has changed in its root, by path."""

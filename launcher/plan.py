@@ -47,6 +47,7 @@ class LaunchFacts:
     volumes: tuple[AttachVolume, ...] = ()
     nodes: tuple[devfs.Node, ...] = ()
     reaper: str = ""
+    oom_score_adj: int = 0
 
     @classmethod
     def from_wire(cls, wire: Mapping[str, Any]) -> LaunchFacts:

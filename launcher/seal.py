@@ -61,6 +61,7 @@ class Program:
     confinement: Confinement
     rlimits: Mapping[str, Sequence[int]] = field(default_factory=dict)
     reaped: bool = False
+    oom_score_adj: int | None = None
 
     @classmethod
     def from_wire(cls, wire: Mapping[str, Any]) -> Program:

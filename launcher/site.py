@@ -20,7 +20,9 @@ from launcher.devices import check_devices, device_nodes
 from launcher.errors import BadSpec, MissingRoot
 from launcher.idranges import IdRanges
 from launcher.images import Image, ImageStore
+from launcher.klass import oom_score_of
 from launcher.network.network import ContainerNetworks
+from launcher.oom_score import read_host_bytes
 from launcher.plan import LaunchFacts
 from launcher.procview.view import ProcView, own_uptime
 from launcher.reaper import find_reaper
@@ -79,6 +81,10 @@ class Site:
         return f"{self.run_dir}/containers/{name}"
 
     @property
+    def host_bytes(self) -> int:
+        return read_host_bytes()
+
+    @property
     def parent_path(self) -> str:
         return f"/{self.cgroup_parent.strip('/')}"
 
@@ -121,6 +127,7 @@ class Site:
             pivots=self.roots.pivots,
             confinement=confinement or Confinement(),
             proc_view=self.proc_view.directory(self.cgroup_of(spec)) if viewed else "",
+            oom_score_adj=oom_score_of(spec, self.host_bytes),
             time_offsets=spec.time_offsets or (own_uptime() if viewed else {}),
         )
 

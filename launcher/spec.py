@@ -27,7 +27,6 @@ _FROM_IMAGE: Final = ("user", "workdir", "stop_signal")
 NOT_YET: Final = frozenset(
     {
         "health",
-        "oom_score_adj",
     }
 )
 

@@ -77,6 +77,8 @@ _CONTAINER: Final[dict[str, Schema]] = {
     "restart": TEXT,
     "restart_count": WHOLE,
     "starts_at": maybe(TIME),
+    "oom_score_adj": maybe(WHOLE),
+    "notes": TEXTS,
 }
 
 _PUBLISHED: Final[dict[str, Schema]] = {
