@@ -40,7 +40,7 @@ class Watched(Protocol):
 
     @property
     def network(self) -> str:
-        """``host`` where it shares the host's interfaces."""
+        """``host`` where it shares the host's interfaces, ``container:NAME`` where another's."""
 
     @property
     def labels(self) -> Mapping[str, str]: ...

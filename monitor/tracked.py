@@ -8,7 +8,7 @@ from monitor.usage import NOTHING_YET, Usage, usage_of
 
 NO_LIMITS_KNOWN = Limits()
 NOT_KNOWN = "unknown"  # freezer state of a container whose slow numbers cannot be read
-SHARED_NETWORK = "host"  # interfaces that are not the container's own: never attributed to it
+SHARED_NETWORKS = ("host", "container:")  # interfaces that are not its own: never attributed to it
 # NamedTuple's own constructor costs twice as much, a thousand times a second.
 make = tuple.__new__
 
@@ -91,7 +91,7 @@ class Tracked:
     def read_net(self, taken_at: float, *, cold: bool) -> None:
         """Counters of its own interfaces; in the cold round alone where loopback is the only one."""
         watched = self.watched
-        if watched.network == SHARED_NETWORK or watched.pid is None:
+        if watched.network.startswith(SHARED_NETWORKS) or watched.pid is None:
             self._net, self._net_taken_at = None, None
         elif cold or self._net is None or any(interface.name != "lo" for interface in self._net):
             self._net, self._net_taken_at = read_net(watched.pid), taken_at

@@ -1,5 +1,6 @@
 """Containers on the bridge: whom they reach and who reaches them, on a host of the test's own."""
 
+import contextlib
 import os
 import socket
 import threading
@@ -8,6 +9,9 @@ from typing import Any
 
 import pytest
 
+from cgroupfs import read_net
+from cgroupfs.net_links import LinkDump
+from cgroupfs.net_messages import mirror
 from launcher import BadSpec, Container, Launcher, LauncherError, failpoints
 from launcher.network import (
     AddressTaken,
@@ -329,6 +333,31 @@ def test_a_container_gets_a_network_again_when_it_is_started_again(
 
     assert launcher.network_of(launcher.get("t")) is not None
     assert eventually(lambda: answer_of(host.outside, HOST_ADDRESS, 8080) == "hello")
+
+
+def test_root_inside_that_is_nobody_outside_has_a_network_too(
+    bridged: Bridged, launcher: Launcher, host: NetworkHost
+) -> None:
+    container, told = bridged(SERVE, userns="auto", publish=published(80, 8080))
+
+    assert eventually(lambda: answer_of(host.outside, HOST_ADDRESS, 8080) == "hello")
+    inside = b"".join(data for _, data in launcher.exec("t", ["ls", "/sys/class/net"])).split()
+    assert set(inside) == {b"lo", b"eth0"}
+    assert container.spec.userns == "auto"
+    assert told["mac"] in b"".join(data for _, data in launcher.exec("t", ["ip", "addr"])).decode()
+
+
+def test_what_it_sends_and_gets_is_counted(bridged: Bridged, host: NetworkHost) -> None:
+    container, told = bridged(SERVE)
+    assert eventually(lambda: answer_of(host.namespace, told["address"], 80) == "hello")
+
+    inside = {counters.name: counters for counters in read_net(container.pid or 0) or ()}["eth0"]
+
+    with contextlib.closing(LinkDump()) as dump:
+        links = {link.counters.name: link.counters for link in dump.read_links().values()}
+    outside = mirror(links[told["link"]], "eth0")
+    assert inside.tx_bytes > 0
+    assert (inside.rx_bytes, inside.tx_bytes) == (outside.rx_bytes, outside.tx_bytes)
 
 
 def test_what_needs_a_bridge_is_refused_without_one(run: Run) -> None:

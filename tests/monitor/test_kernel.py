@@ -189,11 +189,12 @@ def test_a_freeze_shows_in_the_tick_after_it_was_told(
     assert (frozen, thawed) == ("frozen", "thawed")
 
 
-def test_the_host_network_belongs_to_no_container_and_an_own_one_does(
-    parent: Parent, source: Source, monitor: Monitor
+@pytest.mark.parametrize("network", ["host", "container:own"])
+def test_a_network_of_others_belongs_to_no_container_and_an_own_one_does(
+    parent: Parent, source: Source, monitor: Monitor, network: str
 ) -> None:
     shared, own = parent.add("shared"), parent.add("own")
-    shared.network, shared.pid = "host", os.getpid()
+    shared.network, shared.pid = network, os.getpid()
     own.network, own.pid = "bridge", os.getpid()
     source.listed = (shared, own)
 
