@@ -1,48 +1,27 @@
 """The shapes of the API's documents as JSON schemas; metrics and limits take their fields from the types."""
 
 import dataclasses
-from typing import Any, Final
+from typing import Final
 
 from cgroupfs import Limits
 from monitor import Usage
-
-Schema = dict[str, Any]
-
-TEXT: Final[Schema] = {"type": "string"}
-FLAG: Final[Schema] = {"type": "boolean"}
-WHOLE: Final[Schema] = {"type": "integer"}
-NUMBER: Final[Schema] = {"type": "number"}
-TIME: Final[Schema] = {"type": "string", "format": "date-time"}
-ANY: Final[Schema] = {}
-ANY_OBJECT: Final[Schema] = {"type": "object", "additionalProperties": True}
-TEXTS: Final[Schema] = {"type": "array", "items": TEXT}
-TEXT_MAP: Final[Schema] = {"type": "object", "additionalProperties": TEXT}
-
-
-def ref(name: str) -> Schema:
-    """A reference to another schema of this document."""
-    return {"$ref": f"#/components/schemas/{name}"}
-
-
-def many(item: Schema) -> Schema:
-    """A list."""
-    return {"type": "array", "items": item}
-
-
-def maybe(schema: Schema) -> Schema:
-    """The value, or null for absent."""
-    return {"anyOf": [schema, {"type": "null"}]}
-
-
-def shape(fields: dict[str, Schema], *, optional: bool = False, extra: bool = False) -> Schema:
-    """An object with these fields; all of them always there unless `optional`."""
-    told: Schema = {"type": "object", "properties": fields}
-    if not optional:
-        told["required"] = list(fields)
-    if optional and not extra:
-        told["additionalProperties"] = False
-    return told
-
+from web.image_schemas import IMAGE_SCHEMAS
+from web.shapes import (
+    ANY,
+    ANY_OBJECT,
+    FLAG,
+    NUMBER,
+    TEXT,
+    TEXT_MAP,
+    TEXTS,
+    TIME,
+    WHOLE,
+    Schema,
+    many,
+    maybe,
+    ref,
+    shape,
+)
 
 _LIMIT_VALUE: Final = {
     "description": 'A value, "max" for unlimited, null where the kernel offers no such limit.'
@@ -106,29 +85,6 @@ _WRITE: Final[dict[str, Schema]] = {
     "before": maybe(TEXT),
     "value": TEXT,
     "read_back": maybe(TEXT),
-}
-
-_IMAGE: Final[dict[str, Schema]] = {
-    "id": TEXT,
-    "references": TEXTS,
-    "digests": TEXTS,
-    "created_at": maybe(TEXT),
-    "architecture": TEXT,
-    "os": TEXT,
-    "size_bytes": WHOLE,
-    "layers": TEXTS,
-    "config": ANY_OBJECT,
-}
-
-_IMPORT: Final[dict[str, Schema]] = {
-    "path": TEXT,
-    "reference": TEXT,
-    "kind": {"type": "string", "enum": ["auto", "oci", "docker", "root"]},
-    "entrypoint": TEXTS,
-    "command": TEXTS,
-    "env": TEXT_MAP,
-    "workdir": TEXT,
-    "user": TEXT,
 }
 
 _EVENT: Final[dict[str, Schema]] = {
@@ -249,11 +205,6 @@ _ATTACHED_LINE: Final[dict[str, Schema]] = {
     "exit_code": maybe(WHOLE),
     "cut": TEXT,
 }
-_CHANGE: Final[dict[str, Schema]] = {
-    "kind": {"type": "string", "enum": ["added", "changed", "deleted"]},
-    "path": TEXT,
-    "size_bytes": maybe(WHOLE),
-}
 
 _GROUP: Final[dict[str, Schema]] = {
     "name": TEXT,
@@ -355,15 +306,7 @@ SCHEMAS: Final[dict[str, Schema]] = {
             "events": many(ref("Event")),
         }
     ),
-    "Image": shape(_IMAGE),
-    "ImageList": shape({"images": many(ref("Image"))}),
-    "Changes": shape({"changes": many(shape(_CHANGE))}),
-    "CommitWish": shape({"reference": TEXT}, optional=True),
-    "PullWish": shape({"reference": TEXT, "insecure": FLAG, "auth_file": TEXT}, optional=True),
-    "ImportWish": shape(_IMPORT, optional=True),
-    "TagWish": shape({"reference": TEXT, "name": TEXT}, optional=True),
-    "VerifyWish": shape({"reference": TEXT}, optional=True),
-    "RemovedImages": shape({"references": TEXTS, "images": TEXTS, "layers": TEXTS}),
+    **IMAGE_SCHEMAS,
     "Event": shape(_EVENT),
     "EventPage": shape({"events": many(ref("Event")), "last_id": WHOLE}),
     "Decision": ANY_OBJECT,
