@@ -1,6 +1,8 @@
 """Profiles in docker's format: what is accepted, what is refused and where, what is kept on disk."""
 
 import copy
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -208,3 +210,13 @@ def test_only_what_was_written_is_read(tmp_path: Path) -> None:
 
 def test_libseccomp_tells_its_version() -> None:
     assert library.read_version().startswith("2.")
+
+
+def test_the_spawner_knows_nothing_of_compiling() -> None:
+    """What it imports, every supervisor and every container's first process carries along."""
+    look = "import sys, launcher.forkserver; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", look], capture_output=True, text=True, check=True)
+
+    known = {name for name in done.stdout.split() if name.startswith("launcher.")}
+    assert "launcher.confinement" in known
+    assert not known & {"launcher.seccomp", "launcher.apparmor", "launcher.confiner"}

@@ -5,14 +5,16 @@ as root (docs/launcher.md, "What is tried"). Rows have the names of the checklis
 import os
 import re
 import shutil
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from launcher import BadSpec, Container, ContainerSpec, Launcher
+from launcher import BadSpec, CannotInvoke, Container, ContainerSpec, Launcher
 from launcher.capabilities import DEFAULT, NUMBERS, capability_mask
 from tests.launcher import inmate
+from tests.launcher.conftest import Place
 from tests.launcher.hostile import Probe, call
 
 pytestmark = pytest.mark.kernel
@@ -303,3 +305,45 @@ def test_memory_that_is_writable_and_executable_is_refused_on_request(probe: Pro
 
     assert probe(exec_stack) == {"mmap": "done"}
     assert probe(exec_stack, mdwe=True) == {"mmap": "EACCES"}
+
+
+def test_a_profile_need_allow_nothing_that_we_do_but_execve(output: Output) -> None:
+    """The filter is loaded last of all: what cgwarden itself does to start a program needs no rule."""
+    allowed = ["execve", "arch_prctl", "brk", "mmap", "mprotect", "set_tid_address", "set_robust_list"]
+    allowed += ["rseq", "prlimit64", "readlink", "readlinkat", "getrandom", "write", "exit_group", "getuid"]
+    only = {
+        "defaultAction": "SCMP_ACT_ERRNO",
+        "syscalls": [{"names": allowed, "action": "SCMP_ACT_ALLOW"}],
+    }
+
+    assert output(["/bin/busybox", "echo", "done"], seccomp=only) == ["done"]
+
+
+def test_a_profile_that_refuses_execve_is_told_as_a_program_that_cannot_run(run: Run) -> None:
+    refuse = {
+        "defaultAction": "SCMP_ACT_ALLOW",
+        "syscalls": [{"names": ["execve"], "action": "SCMP_ACT_ERRNO"}],
+    }
+
+    with pytest.raises(CannotInvoke, match="operation not permitted"):
+        run("true", seccomp=refuse)
+
+
+def test_a_call_that_kills_shows_in_the_exit_code(run: Run, launcher: Launcher) -> None:
+    kill = {
+        "defaultAction": "SCMP_ACT_ALLOW",
+        "syscalls": [{"names": ["mkdir", "mkdirat"], "action": "SCMP_ACT_KILL_PROCESS"}],
+    }
+    run(["mkdir", "/x"], seccomp=kill)
+
+    assert launcher.wait("t", 20) == 128 + signal.SIGSYS
+
+
+def test_a_wrong_profile_leaves_nothing(run: Run, place: Place) -> None:
+    with pytest.raises(BadSpec, match=r"seccomp\.syscalls\[0\]\.action: 'DENY' is none of"):
+        run(
+            "true",
+            seccomp={"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [{"names": ["x"], "action": "DENY"}]},
+        )
+
+    assert place.remains("t") == []
