@@ -86,6 +86,8 @@ class Roots:
         fd = os.open(f"{path}.new", os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
         with open(fd, "w") as file:
             json.dump(source.to_wire(), file)
+            file.flush()
+            os.fsync(fd)  # what keeps its layers from being collected, should the host crash next
         os.rename(f"{path}.new", path)
 
     def _read(self, name: str) -> RootSource | None:
