@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
+from launcher import spec_parts as part
 from launcher import spec_values as of
 from launcher.errors import BadSpec
 from launcher.images.model import Image
-from launcher.spec import ContainerSpec
+from launcher.spec import NOT_YET, ContainerSpec
 
 
 def merge_image(spec: ContainerSpec, image: Image) -> ContainerSpec:
@@ -29,8 +32,14 @@ def merge_image(spec: ContainerSpec, image: Image) -> ContainerSpec:
         labels=of.read_texts_by_name("labels", {**config.labels, **spec.labels}),
         workdir=spec.workdir or of.read_absolute("workdir", _absolute(config.workdir)),
         user=spec.user or of.read_user("user", config.user or "0:0"),
+        health=spec.health or _health(config.health),
         stop_signal=spec.stop_signal or of.read_signal("stop_signal", config.stop_signal or "SIGTERM"),
     )
+
+
+def _health(wire: Mapping[str, Any]) -> Mapping[str, Any]:
+    """An image's check, as far as containers have one."""
+    return {} if "health" in NOT_YET else part.read_health("health", dict(wire))
 
 
 def _absolute(workdir: str) -> str:

@@ -16,6 +16,12 @@ from launcher.images.reference import DIGEST
 
 MOST_LAYERS: Final = 128
 LARGEST_DOCUMENT_BYTES: Final = 4 << 20
+_NSEC: Final = 10**9
+_HEALTH_TIMES: Final = {
+    "interval_sec": "Interval",
+    "timeout_sec": "Timeout",
+    "start_period_sec": "StartPeriod",
+}
 _PORT: Final = re.compile(r"[0-9]{1,5}(/(tcp|udp|sctp))?")
 
 
@@ -32,6 +38,8 @@ class ImageConfig:
     exposed_ports: tuple[str, ...] = ()
     volumes: tuple[str, ...] = ()
     labels: Mapping[str, str] = field(default_factory=dict)
+    health: Mapping[str, Any] = field(default_factory=dict)
+    """As a container's own: command, interval_sec, timeout_sec, retries, start_period_sec."""
 
     def to_oci(self) -> dict[str, Any]:
         """The `config` object of an image's configuration; what is empty is left out."""
@@ -45,6 +53,7 @@ class ImageConfig:
             "WorkingDir": self.workdir,
             "Labels": dict(self.labels),
             "StopSignal": self.stop_signal,
+            "Healthcheck": health_to_oci(self.health),
         }
         return {key: value for key, value in told.items() if value}
 
@@ -85,8 +94,32 @@ class Image:
                 "exposed_ports": list(config.exposed_ports),
                 "volumes": list(config.volumes),
                 "labels": dict(config.labels),
+                "health": dict(config.health),
             },
         }
+
+
+def parse_health(wire: Mapping[str, Any]) -> dict[str, Any]:
+    """Docker's Healthcheck, which OCI does not have; times are in nanoseconds, and 0 means the default."""
+    test = _texts(wire, "Test")
+    if len(test) < 2 or test[0] not in ("CMD", "CMD-SHELL"):
+        return {}
+    told: dict[str, Any] = {"command": list(test[1:] if test[0] == "CMD" else ("/bin/sh", "-c", test[1]))}
+    for field_name, key in _HEALTH_TIMES.items():
+        if isinstance(wire.get(key), int) and wire[key] > 0:
+            told[field_name] = wire[key] / _NSEC
+    if isinstance(wire.get("Retries"), int) and wire["Retries"] > 0:
+        told["retries"] = wire["Retries"]
+    return told
+
+
+def health_to_oci(health: Mapping[str, Any]) -> dict[str, Any]:
+    """The way back."""
+    if not health:
+        return {}
+    times = {key: round(health[name] * _NSEC) for name, key in _HEALTH_TIMES.items() if name in health}
+    retries = {"Retries": health["retries"]} if "retries" in health else {}
+    return {"Test": ["CMD", *health["command"]], **times, **retries}
 
 
 def parse_object(text: bytes, what: str) -> dict[str, Any]:
@@ -135,6 +168,7 @@ def _parse_run_config(wire: Mapping[str, Any]) -> ImageConfig:
         stop_signal=_text(wire, "StopSignal"),
         exposed_ports=tuple(port for port in _mapping(wire, "ExposedPorts") if _PORT.fullmatch(port)),
         volumes=tuple(_mapping(wire, "Volumes")),
+        health=parse_health(_mapping(wire, "Healthcheck")),
         labels={key: value for key, value in _mapping(wire, "Labels").items() if isinstance(value, str)},
     )
 

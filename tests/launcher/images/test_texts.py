@@ -261,6 +261,29 @@ def test_what_a_name_says_of_the_layers_below(name: bytes, mark: tuple[Mark, byt
     assert parse_mark(name) == mark
 
 
+@pytest.mark.parametrize(
+    ("wire", "health"),
+    [
+        ({}, {}),
+        ({"Test": ["NONE"]}, {}),
+        ({"Test": []}, {}),
+        ({"Test": ["CMD", "true"], "Interval": 0}, {"command": ["true"]}),
+        (
+            {
+                "Test": ["CMD-SHELL", "a | b"],
+                "Interval": 5_000_000_000,
+                "Timeout": 1_500_000_000,
+                "Retries": 4,
+            },
+            {"command": ["/bin/sh", "-c", "a | b"], "interval_sec": 5.0, "timeout_sec": 1.5, "retries": 4},
+        ),
+    ],
+)
+def test_a_check_of_health_is_read_as_docker_writes_it(wire: dict[str, Any], health: dict[str, Any]) -> None:
+    assert model.parse_health(wire) == health
+    assert model.parse_health(model.health_to_oci(health)) == health
+
+
 def test_the_layers_of_a_container_are_those_in_our_directory() -> None:
     ours = f"/state/layers/{HEX}/tree"
 
