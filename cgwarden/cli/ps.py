@@ -27,9 +27,21 @@ def _ps(args: Args) -> int:
     elif args.on("quiet"):
         print("".join(f"{one['name']}\n" for one in containers), end="")
     else:
-        header = ("NAME", "STATE", "PID", "AGE", "CPUS", "MEMORY", "PIDS", "CLASS", "IMAGE", "COMMAND")
-        print("\n".join(table(header, [_row(one) for one in containers], right=(2,))))
+        print("\n".join(_lines(containers)))
     return 0
+
+
+def _lines(containers: list[dict[str, Any]]) -> list[str]:
+    """Columns of the network only where some container has one of its own."""
+    networked = any(one.get("net") for one in containers)
+    network = ("ADDRESS", "PORTS") if networked else ()
+    header = ("NAME", "STATE", "PID", "AGE", "CPUS", "MEMORY", "PIDS", "CLASS", "IMAGE", *network, "COMMAND")
+    rows = [
+        (*row[:-1], *(_network(one) if networked else ()), row[-1])
+        for one in containers
+        for row in [_row(one)]
+    ]
+    return table(header, rows, right=(2,))
 
 
 def _wanted(container: dict[str, Any], args: Args) -> bool:
@@ -63,6 +75,17 @@ def _row(container: dict[str, Any]) -> tuple[str, ...]:
         container["image"] or "-",
         _short(" ".join(container.get("command") or [])),
     )
+
+
+def _network(container: dict[str, Any]) -> tuple[str, str]:
+    """Its address on the bridge, and the published ports as `8080>80/tcp`."""
+    net = container.get("net") or {}
+    ports = (
+        f"{port['host_ip'] + ':' if port['host_ip'] else ''}"
+        f"{port['host_port']}>{port['container_port']}/{port['protocol']}"
+        for port in net.get("ports", [])
+    )
+    return net.get("address") or "-", " ".join(ports) or "-"
 
 
 def _short(text: str, most: int = 40) -> str:

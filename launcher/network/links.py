@@ -175,8 +175,7 @@ class Links:
 
 def configure_inside(namespace: int, address: Address, pool: Network, mtu: int) -> None:
     """Address, gateway and `eth0` up, in that namespace; the calling thread must be free to go there."""
-    with _opened(namespace) as netlink, _step("set up eth0"):
-        index = netlink.link_lookup(ifname=INSIDE)[0]
+    with _step("set up eth0"), _opened(namespace) as (netlink, index):
         netlink.addr("add", index=index, address=str(address), prefixlen=pool.prefixlen)
         netlink.link("set", index=index, state="up", mtu=mtu)
         netlink.route("add", dst="default", gateway=str(gateway_of(pool)))
@@ -184,8 +183,8 @@ def configure_inside(namespace: int, address: Address, pool: Network, mtu: int) 
 
 def shape_inside(namespace: int, bits_per_sec: int) -> None:
     """What the container sends, at its own end: it cannot undo that without NET_ADMIN."""
-    with _opened(namespace) as netlink, _step(f"shape eth0 to {bits_per_sec} bit/s"):
-        _shape(netlink, netlink.link_lookup(ifname=INSIDE)[0], bits_per_sec)
+    with _step(f"shape eth0 to {bits_per_sec} bit/s"), _opened(namespace) as (netlink, index):
+        _shape(netlink, index, bits_per_sec)
 
 
 def _shape(netlink: Any, index: int, bits_per_sec: int) -> None:
@@ -194,12 +193,12 @@ def _shape(netlink: Any, index: int, bits_per_sec: int) -> None:
 
 
 @contextlib.contextmanager
-def _opened(namespace: int) -> Iterator[Any]:
-    """A netlink socket belongs to the namespace in which it was made, wherever it is used."""
+def _opened(namespace: int) -> Iterator[tuple[Any, int]]:
+    """And the number of eth0: a socket belongs to the namespace in which it was made, wherever it is used."""
     with netns.inside(namespace):
-        netlink = IPRoute()
+        netlink, index = IPRoute(), _index_of(INSIDE)
     try:
-        yield netlink
+        yield netlink, index
     finally:
         netlink.close()
 
