@@ -26,7 +26,7 @@ def test_a_device_is_there_and_opens(output: Output, userns: str) -> None:
     lines = output(script, devices=device("/dev/net/tun"), userns=userns)
 
     assert "10, 200" in lines[0]
-    assert lines[-1] == "opened"
+    assert "opened" in lines
 
 
 def test_a_device_has_another_name_inside_when_asked_for(output: Output) -> None:
@@ -38,7 +38,7 @@ def test_a_device_opens_only_as_permitted(output: Output) -> None:
 
     lines = output(script, devices=device("/dev/kmsg", "/dev/x", "w"))
 
-    assert lines[-1] == "written"
+    assert "written" in lines
     assert "read" not in lines
 
 
