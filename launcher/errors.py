@@ -30,6 +30,21 @@ class GroupInUse(LauncherError):
         self.name = name
 
 
+class UnknownVolume(LauncherError):
+    def __init__(self, name: str) -> None:
+        super().__init__(f"there is no volume {name!r}")
+        self.name = name
+
+
+class VolumeInUse(LauncherError):
+    """Ended containers count too: they would be started again with it."""
+
+    def __init__(self, name: str, users: Sequence[str]) -> None:
+        shown = ", ".join(users[:5]) + (", …" if len(users) > 5 else "")
+        super().__init__(f"volume {name!r} is mounted by containers ({shown}); remove them first")
+        self.name = name
+
+
 class NameTaken(LauncherError):
     def __init__(
         self, name: str, why: str = "a container of that name exists; remove it or choose another"

@@ -32,6 +32,7 @@ from launcher.klass import oom_score_of
 from launcher.launch import RecordLimits
 from launcher.layering import Layering
 from launcher.logfile import LogLine
+from launcher.named_volumes import NamedVolumes
 from launcher.network import ContainerNetworks, NetworkConfig
 from launcher.processes import held_process, is_alive
 from launcher.procview.view import ProcView
@@ -93,6 +94,7 @@ class Launcher:
             os.makedirs(directory, 0o700, exist_ok=True)
         self._spawner = spawner
         self._caretaker = Caretaker(self._site, self._registry, spawner, on_event)
+        self.volumes = NamedVolumes(self._site.volumes, self._registry)
         self.groups = Groups(self._site, self._registry, self._caretaker.emit, record_limits)
         self._runs = Runs(self._site, spawner, self._registry, self._caretaker, self.groups, record_limits)
         self._layering = Layering(self._site, self._registry, self._site.images)
@@ -110,6 +112,7 @@ class Launcher:
         """
         self._site.proc_view.adopt()
         self.groups.adopt()
+        self._site.volumes.sweep()
         for found in adoption.find(self._site):
             entry = Entry(found.container, found.supervisor_pid, found.life)
             self._registry.add(entry)

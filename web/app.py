@@ -30,6 +30,7 @@ from web import (
     starting,
     stream,
     usage,
+    volumes,
 )
 from web.access import require_scopes
 from web.attach import Attachments
@@ -57,6 +58,7 @@ _API = (
     processes,
     images,
     layers,
+    volumes,
     host,
     events,
     stream,

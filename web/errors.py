@@ -29,6 +29,10 @@ _UNKNOWN_DECISION: Final = Kind("unknown-decision", 404, "There is no such decis
 _GONE: Final = Kind("unknown-container", 404, "The container has ended")
 _UNKNOWN_GROUP: Final = Kind("unknown-group", 404, "There is no such group", "`cgwarden group ls` lists them")
 _GROUP_IN_USE: Final = Kind("conflict", 409, "Containers are in the group")
+_UNKNOWN_VOLUME: Final = Kind(
+    "unknown-volume", 404, "There is no such volume", "`cgwarden volume ls` lists them"
+)
+_VOLUME_IN_USE: Final = Kind("conflict", 409, "A container mounts the volume")
 _NAME_TAKEN: Final = Kind("name-taken", 409, "The name is taken")
 _NOT_RUNNING: Final = Kind("not-running", 409, "The container is not running")
 _RUNNING: Final = Kind("conflict", 409, "The container is running", "stop it first, or remove it with force")
@@ -77,6 +81,8 @@ KINDS: Final[dict[type[Exception], Kind]] = {
     launching.NameTaken: _NAME_TAKEN,
     launching.UnknownGroup: _UNKNOWN_GROUP,
     launching.GroupInUse: _GROUP_IN_USE,
+    launching.UnknownVolume: _UNKNOWN_VOLUME,
+    launching.VolumeInUse: _VOLUME_IN_USE,
     launching.BadSpec: INVALID,
     launching.TooLittleMemory: _NO_ROOM,
     launching.MissingRoot: _NO_ROOT,

@@ -7,6 +7,7 @@ from typing import Any, Protocol
 from launcher import Container, ContainerSpec, LogLine, Stdio
 from launcher.groups import Group
 from launcher.images import Image, ImageStore
+from launcher.named_volumes import NamedVolume
 from launcher.rootfs.changes import Change
 from monitor import Event, HistoryPage, Snapshot, Tombstone, Totals
 from web.access import Access
@@ -77,6 +78,18 @@ class GroupsPart(Protocol):
     def members(self, name: str) -> Sequence[str]: ...
 
 
+class VolumesPart(Protocol):
+    """Directories with names, for containers to mount. Every call may block."""
+
+    def create(self, name: str) -> NamedVolume: ...
+
+    def remove(self, name: str) -> None: ...
+
+    def get(self, name: str) -> NamedVolume: ...
+
+    def all(self) -> Sequence[NamedVolume]: ...
+
+
 class LauncherPart(Protocol):
     """Starts, stops and lists containers. Every call but `get` and `containers` may block."""
 
@@ -85,6 +98,9 @@ class LauncherPart(Protocol):
 
     @property
     def groups(self) -> GroupsPart: ...
+
+    @property
+    def volumes(self) -> VolumesPart: ...
 
     def run(self, spec: ContainerSpec) -> Container: ...
 

@@ -216,6 +216,13 @@ _GROUP: Final[dict[str, Schema]] = {
     "cgroups": TEXT_MAP,
 }
 
+_NAMED_VOLUME: Final[dict[str, Schema]] = {
+    "name": TEXT,
+    "path": TEXT,
+    "created_at": TIME,
+    "containers": TEXTS,
+}
+
 _TOKEN: Final[dict[str, Schema]] = {
     "id": TEXT,
     "name": TEXT,
@@ -251,6 +258,9 @@ SCHEMAS: Final[dict[str, Schema]] = {
     "NewGroup": shape({"name": TEXT, "limits": ref("Limits")}, optional=True) | {"required": ["name"]},
     "Group": shape(_GROUP),
     "GroupList": shape({"groups": many(ref("Group"))}),
+    "NewVolume": shape({"name": TEXT}),
+    "Volume": shape(_NAMED_VOLUME),
+    "VolumeList": shape({"volumes": many(ref("Volume"))}),
     "StopWish": shape({"timeout_sec": NUMBER}, optional=True),
     "Stopped": shape({"changed": FLAG, "state": _STATE, "exit_code": maybe(WHOLE)}),
     "KillWish": shape({"signal": {"type": ["string", "integer"]}}, optional=True),

@@ -27,6 +27,7 @@ MODULES = {
     "thaw": "freeze",
     "limit": "limit",
     "group": "group",
+    "volume": "volume",
     "events": "events",
     "why": "why",
     "image": "image",

@@ -10,7 +10,7 @@ from cgwarden.client import Daemon
 _GROUPS = (
     ("Start and end", "run create start restart exec stop kill rm wait"),
     ("Look", "ps inspect stats procs logs events why dashboard"),
-    ("Steer", "limit freeze thaw group"),
+    ("Steer", "limit freeze thaw group volume"),
     ("Images", "image"),
     ("The service", "serve doctor demo version"),
 )

@@ -12,6 +12,7 @@ BY_SLUG = {
     "bad-request": USAGE,
     "unknown-container": UNKNOWN,
     "unknown-group": UNKNOWN,
+    "unknown-volume": UNKNOWN,
     "unknown-image": UNKNOWN,
     "bad-image": FAILED,
     "missing-file": FAILED,

@@ -128,3 +128,19 @@ def test_a_group_is_made_limited_filled_and_removed(daemon: Running) -> None:
     assert daemon.json("group", "rm", "batch") == {"name": "batch", "changed": True}
     assert daemon.cli("group", "rm", "batch").returncode == 3
     assert daemon.cli("run", "--group", "batch", "--rootfs", "/", "--", "true").returncode == 2
+
+
+def test_a_volume_is_made_mounted_kept_and_removed(daemon: Running) -> None:
+    made = daemon.json("volume", "create", "store")
+    daemon.run("t", "sh", "-c", "echo kept > /mnt/file; sleep 60", flags=("-v", "store:/mnt"))
+
+    assert daemon.json("volume", "ls")[0]["containers"] == ["t"]
+    assert json.loads(daemon.cli("volume", "inspect", "store").stdout)["path"] == made["path"]
+    refused = daemon.cli("volume", "rm", "store")
+    assert (refused.returncode, "mounted by containers (t)" in refused.stderr) == (4, True)
+    daemon.cli("rm", "-f", "t")
+    kept = daemon.cli("run", "--rm", "--rootfs", "/", "-v", "store:/mnt:ro", "--", "cat", "/mnt/file")
+    assert kept.stdout == "kept\n"
+    assert daemon.json("volume", "rm", "store") == {"name": "store", "changed": True}
+    assert daemon.cli("volume", "rm", "store").returncode == 3
+    assert daemon.json("volume", "rm", "--if-exists", "store")["changed"] is False

@@ -137,6 +137,7 @@ class FakeLauncher:
     def __init__(self) -> None:
         self.known: dict[str, Container] = {}
         self.images: Any = None  # a store, where a test has a directory for one
+        self.volumes: Any = None  # as with images
         self.cgroups: dict[str, FakeCgroup] = {}
         self.ended: dict[str, threading.Event] = {}
         self.lines: list[LogLine] = []

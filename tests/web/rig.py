@@ -10,6 +10,9 @@ from typing import Any
 from fastapi import FastAPI
 
 from launcher.images import ImageStore
+from launcher.named_volumes import NamedVolumes
+from launcher.registry import Registry
+from launcher.volumes import Volumes
 from monitor import EventLog
 from tests.web.client import PATIENCE_SEC, Client, wait_until
 from tests.web.fakes import FakeEnforcer, FakeLauncher, FakeMonitor
@@ -31,6 +34,9 @@ class Rig(Client):
         self.directory = directory
         self.launcher = FakeLauncher()
         self.launcher.images = ImageStore(str(directory / "state"))
+        self.registry = Registry()
+        paths = (str(directory / "state"), str(directory / "run"))
+        self.launcher.volumes = NamedVolumes(Volumes(*paths), self.registry)
         self.monitor = FakeMonitor(self.launcher)
         self.enforcer = FakeEnforcer(self.launcher)
         self.events = EventLog(None)
