@@ -1,4 +1,4 @@
-"""Wishes in the words of the other interface, for hosts that have a limit under another name; never in silence.
+"""Wishes in the words of the other interface, where a host has a limit under another name; never in silence.
 
 Docker's flags name files of v1. Where a kernel offers only the counterpart, the wish becomes one for that, by
 the formula that runtimes use today, and a note says so; a kernel that offers both, or neither, gets the wish

@@ -5,10 +5,32 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from cgroupfs import Cgroup, CgroupGone
 from launcher.spec import ContainerSpec
+
+STARTING: Final = "starting"
+HEALTHY: Final = "healthy"
+UNHEALTHY: Final = "unhealthy"
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """`failures` in a row; `output` of the last probe, its first 4 KiB."""
+
+    state: str = STARTING
+    failures: int = 0
+    exit_code: int | None = None
+    output: str = ""
+
+    def to_wire(self) -> dict[str, object]:
+        return {
+            "state": self.state,
+            "failures": self.failures,
+            "exit_code": self.exit_code,
+            "output": self.output,
+        }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +54,7 @@ class Container:
     oom_score_adj: int | None = None
     notes: tuple[str, ...] = ()
     """What became something else than asked for, on this host."""
+    health: Health | None = None
     cgroup: Cgroup | None = None
 
     @property
@@ -100,13 +123,14 @@ class Container:
             "starts_at": self.starts_at,
             "oom_score_adj": self.oom_score_adj if self.state == "running" else None,
             "notes": list(self.notes),
+            "health": self.health.to_wire() if self.health and self.state == "running" else None,
         }
 
 
 @dataclass(frozen=True, slots=True)
 class LauncherEvent:
-    """`type` is container.create, .start, .exit, .oom, .restart, .remove or .adopt, supervisor.lost, or
-    spawner.restart, which is about no container.
+    """`type` is container.create, .start, .exit, .oom, .health, .restart, .remove or .adopt, group.create or
+    .remove, supervisor.lost, or spawner.restart, which is about no container.
     """
 
     type: str

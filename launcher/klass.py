@@ -89,7 +89,7 @@ def describe_score(wanted: int, identity: Mapping[str, Any]) -> tuple[str, ...]:
     if actual is None or actual == wanted:
         return ()
     return (
-        f"oom_score_adj is {actual}, not {wanted}: this host does not permit less (it needs CAP_SYS_RESOURCE)",
+        f"oom_score_adj is {actual}, not {wanted}: less is not permitted here (it needs CAP_SYS_RESOURCE)",
     )
 
 

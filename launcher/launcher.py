@@ -25,6 +25,7 @@ from launcher.errors import (
 )
 from launcher.failpoints import reach
 from launcher.groups import Group, Groups
+from launcher.health import Checks
 from launcher.idranges import IdRanges
 from launcher.images import Image, ImageStore
 from launcher.inside import JOIN_STEP
@@ -96,7 +97,10 @@ class Launcher:
         self._caretaker = Caretaker(self._site, self._registry, spawner, on_event)
         self.volumes = NamedVolumes(self._site.volumes, self._registry)
         self.groups = Groups(self._site, self._registry, self._caretaker.emit, record_limits)
-        self._runs = Runs(self._site, spawner, self._registry, self._caretaker, self.groups, record_limits)
+        self._checks = Checks(self._registry, self.exec, self._caretaker.emit)
+        self._runs = Runs(
+            self._site, spawner, self._registry, self._caretaker, self.groups, self._checks, record_limits
+        )
         self._layering = Layering(self._site, self._registry, self._site.images)
 
     def _make_proc_view(self, cgroup_parent: str, run_dir: str, state_dir: str) -> ProcView:
@@ -122,6 +126,7 @@ class Launcher:
             if found.container.state == "running":
                 if found.supervisor_pid is None:
                     self._caretaker.start_keeper(entry)
+                self._checks.watch(entry)
                 self._caretaker.watch(entry)
             elif found.container.state == "exited":
                 self._runs.consider(entry)
@@ -378,6 +383,7 @@ class Launcher:
 
     def close(self) -> None:
         """Containers keep running; the next daemon adopts them. An empty parent cgroup goes."""
+        self._checks.close()
         self._runs.close()
         self.groups.close()
         parent = self._site.parent_path

@@ -10,7 +10,7 @@ import os
 
 
 def set_oom_score(process: int | str, wanted: int) -> int | None:
-    """As far as the host permits; what it is then, None where /proc does not tell. `process` may be "self"."""
+    """As far as the host permits; what it is then, None where /proc does not tell. A pid, or "self"."""
     path = f"/proc/{process}/oom_score_adj"
     with contextlib.suppress(OSError):
         _write(path, b"%d" % wanted)

@@ -109,24 +109,25 @@ def read_start_ticks(pid: int) -> int | None:
 
     None where no such process is alive; a zombie is not.
     """
-    return parse_start_ticks(_read_stat(pid))
+    return parse_start_ticks(read_stat(pid))
 
 
 def read_process_state(pid: int) -> str | None:
     """Field 3 of /proc/PID/stat, one letter; None where there is no such process."""
-    field = parse_stat_fields(_read_stat(pid))
+    field = parse_stat_fields(read_stat(pid))
     return field[0].decode() if field else None
 
 
 def read_zombie_status(pid: int, start_ticks: int | None) -> int | None:
     """The wait status of a process that has ended and that its parent has not asked for yet."""
-    field = parse_stat_fields(_read_stat(pid))
+    field = parse_stat_fields(read_stat(pid))
     if len(field) < 50 or field[0] != b"Z" or field[19] != b"%d" % (start_ticks or 0):
         return None
     return int(field[49])
 
 
-def _read_stat(pid: int) -> bytes:
+def read_stat(pid: int) -> bytes:
+    """/proc/PID/stat; empty where there is no such process."""
     try:
         fd = os.open(f"/proc/{pid}/stat", os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError:

@@ -17,6 +17,7 @@ from launcher.caretaker import Caretaker
 from launcher.errors import LauncherError, LaunchFailed
 from launcher.failpoints import reach
 from launcher.groups import Groups
+from launcher.health import Checks
 from launcher.launch import RecordLimits
 from launcher.life import Life
 from launcher.registry import Entry, Registry
@@ -38,6 +39,7 @@ class Runs:
         registry: Registry,
         caretaker: Caretaker,
         groups: Groups,
+        checks: Checks,
         record_limits: RecordLimits,
     ) -> None:
         self._site = site
@@ -45,6 +47,7 @@ class Runs:
         self._registry = registry
         self._caretaker = caretaker
         self._groups = groups
+        self._checks = checks
         self._record_limits = record_limits
         self._schedule = Schedule()
         caretaker.on_end = self.consider
@@ -75,6 +78,7 @@ class Runs:
             self._registry.add(entry)
         self._tell_of_making(entry.container.spec)
         self._tell_of_start(entry, ASKED)
+        self._checks.watch(entry)
         return entry
 
     def _tell_of_making(self, spec: ContainerSpec) -> None:
@@ -104,6 +108,7 @@ class Runs:
         fresh = entry.next_run(container, supervisor_pid, wished)
         self._registry.add(fresh)
         self._tell_of_start(fresh, reason)
+        self._checks.watch(fresh)
         self._caretaker.watch(fresh)
 
     def stop_wishing(self, name: str) -> Entry:

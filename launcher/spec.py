@@ -24,11 +24,7 @@ _OF_A_BRIDGE: Final = ("publish", "ip", "net_egress_bits_per_sec", "net_ingress_
 # Empty where nobody said it: the image's own, filled in before the launch.
 _FROM_IMAGE: Final = ("user", "workdir", "stop_signal")
 # Fields whose meaning is still being built: anything but their default is refused.
-NOT_YET: Final = frozenset(
-    {
-        "health",
-    }
-)
+NOT_YET: Final[frozenset[str]] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

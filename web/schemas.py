@@ -58,6 +58,7 @@ _CONTAINER: Final[dict[str, Schema]] = {
     "starts_at": maybe(TIME),
     "oom_score_adj": maybe(WHOLE),
     "notes": TEXTS,
+    "health": maybe(shape({"state": TEXT, "failures": WHOLE, "exit_code": maybe(WHOLE), "output": TEXT})),
 }
 
 _PUBLISHED: Final[dict[str, Schema]] = {

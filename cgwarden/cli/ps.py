@@ -63,6 +63,8 @@ def _row(container: dict[str, Any]) -> tuple[str, ...]:
         state = f"exited ({container['exit_code'] if container['exit_code'] is not None else 'lost'})"
         state = "oom-killed" if container.get("oom_killed") else state
         state = f"restarting, {state}" if container.get("starts_at") else state
+    if container.get("health"):
+        state = f"{state} ({container['health']['state']})"
     return (
         container["name"],
         state,

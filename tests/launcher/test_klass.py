@@ -1,4 +1,4 @@
-"""`--class` as Kubernetes means it: weights, protection, who is killed first; what the host did not permit."""
+"""`--class` as Kubernetes means it: weights, protection, who is killed first, and what was not permitted."""
 
 from collections.abc import Callable
 from pathlib import Path
