@@ -24,6 +24,7 @@ from launcher.spec import ContainerSpec
 from launcher.supervisor import tell, wire_of
 
 LONGEST_WORD: Final = 65536
+UNLIMITED: Final = {"kind": "failed", "step": "put its limits in force", "errno": 0, "why": "given up"}
 DIED: Final = {"kind": "failed", "step": "set up the container", "errno": 0, "why": "its first process died"}
 
 
@@ -120,7 +121,7 @@ def _launch(
     records.create_record(state_fd, records.INIT, identity | {"intent": intent})
     reach("supervisor.recorded")
     try:
-        _open_gate(status, given, audience["size"], heir)
+        _open_gate(status, daemon, given, audience["size"], heir)
     except _LaunchRefused:
         # An intent without a record is what the next daemon undoes, should this one be gone.
         os.unlink(records.INIT, dir_fd=state_fd)
@@ -156,11 +157,17 @@ def _supervisor_identity() -> dict[str, Any]:
 
 
 def _open_gate(
-    status: socket.socket, given: Handover, size: tuple[int, int] | None, heir: socket.socket
+    status: socket.socket,
+    daemon: socket.socket,
+    given: Handover,
+    size: tuple[int, int] | None,
+    heir: socket.socket,
 ) -> None:
-    """Wait until the first process is ready, let it go, and see execve succeed (a channel that ends).
+    """Wait until the first process is ready and limited, let it go, and see execve succeed (a channel that
+    ends).
 
-    The daemon may be gone by now. The container is on record, so it runs, and the next daemon adopts it.
+    Once limits are in force the daemon may be gone: the container is on record, so it runs, and the next
+    daemon adopts it.
     """
     word, fds, _flags, _address = socket.recv_fds(status, LONGEST_WORD, 2)
     if word == b"terminals":
@@ -168,17 +175,25 @@ def _open_gate(
         _prepare_terminal(given.fds.get("terminal"), size)
         word = status.recv(LONGEST_WORD)
     if word == b"ready":
+        if channel.receive(daemon) is None:  # it ended before it could limit the container
+            status.close()
+            _await_death(given.fds["pidfd"])
+            raise _LaunchRefused(UNLIMITED)
         given.give(heir)
         status.send(b"go")
         word = status.recv(LONGEST_WORD)
         if not word:
             status.close()
             return
-    # Its parent reaps it; until it is dead its cgroups cannot go.
-    death = select.poll()
-    death.register(given.fds["pidfd"], select.POLLIN)
-    death.poll()
+    _await_death(given.fds["pidfd"])
     raise _LaunchRefused(json.loads(word) if word else DIED)
+
+
+def _await_death(pidfd: int) -> None:
+    """Its parent reaps it; until it is dead its cgroups cannot go."""
+    death = select.poll()
+    death.register(pidfd, select.POLLIN)
+    death.poll()
 
 
 def _prepare_terminal(master: int | None, size: tuple[int, int] | None) -> None:

@@ -50,11 +50,23 @@ def send(channel: socket.socket, body: dict[str, Any], fds: Sequence[int] = ()) 
     channel.sendmsg([json.dumps(body).encode()], ancillary)
 
 
+def _peek(channel: socket.socket) -> int:
+    """The size of the next message; 0 at the end.
+
+    Who closes a socket with something unread in it resets it, and the reset is told before what was said.
+    """
+    probe = bytearray(1)
+    flags = socket.MSG_PEEK | socket.MSG_TRUNC
+    try:
+        return channel.recv_into(probe, 1, flags)
+    except ConnectionResetError:
+        return channel.recv_into(probe, 1, flags)
+
+
 def receive(channel: socket.socket) -> Message | None:
     """The next message; None when the other side is gone."""
-    probe = bytearray(1)
     try:
-        size = channel.recv_into(probe, 1, socket.MSG_PEEK | socket.MSG_TRUNC)
+        size = _peek(channel)
         if size == 0:
             return None
         data, ancillary, _flags, _address = channel.recvmsg(

@@ -1,20 +1,21 @@
 """Create and start of one container, and the way back: whatever fails, nothing half-made is left.
 
-Order: intent on disk, cgroups with limits in force, supervisor, first process, record, gate, program. The
-supervisor makes intent and record durable in one go while the first process sets itself up; nothing is
-acknowledged before.
+Order: intent on disk, cgroups, supervisor, first process, record and limits, gate, program. The supervisor
+makes intent and record durable in one go, and we put the limits in force, while the first process sets itself
+up; no program runs and nothing is acknowledged before both.
 """
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import socket
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
-from cgroupfs import Cgroup, CgroupGone, Written
+from cgroupfs import Cgroup, CgroupGone, Refused, Write, Written
 from launcher import channel, klass, namespaces, plan, records
 from launcher.attached import FirstAudience
 from launcher.container import Container
@@ -125,12 +126,13 @@ def start(
             cgroup = _make_cgroup(site, spec, undo)
             meant = klass.mean(spec, cgroup)
             shaped = replace(spec, limits=meant.limits)
-            written = apply_limits(shaped, cgroup, record_limits)
-            reach("launch.limits")
+            writes = cgroup.plan_limits(shaped.limits)
+            cgroup.apply(cgroup.plan_devices(device_rules(spec)))
             _send_places(answers, cgroup, joins)
-            if shaped.limits:
-                record_limits(shaped, written, "applied")
             reach("launch.sent")
+            # Meanwhile the first process sets its scene; its program waits for the word that limits hold.
+            _limit(shaped, cgroup, writes, answers, record_limits)
+            reach("launch.limits")
             identity = _await_program(answers, spec, cgroup)
         undo.pop_all()
     reach("launch.started")
@@ -172,13 +174,31 @@ def refuse_foreign_cgroup(site: Site, spec: ContainerSpec) -> None:
             raise NameTaken(spec.name, f"the cgroup {found.path} has processes that cgwarden did not start")
 
 
-def apply_limits(spec: ContainerSpec, cgroup: Cgroup, record_limits: RecordLimits) -> list[Written]:
-    """Limits and device rules, in force before any process exists; a bad limit is found before any write."""
-    writes = cgroup.plan_limits(spec.limits)
+def _limit(
+    spec: ContainerSpec,
+    cgroup: Cgroup,
+    writes: Sequence[Write],
+    answers: socket.socket,
+    record_limits: RecordLimits,
+) -> None:
+    """Put the limits in force and say so: the gate before the program opens on that word alone."""
     if spec.limits:
         record_limits(spec, None, "intent")
-    written = cgroup.apply([*cgroup.plan_devices(device_rules(spec)), *writes])
-    return [done for done in written if done.controller != "devices"]
+    written = _apply(spec, cgroup, writes)
+    with contextlib.suppress(OSError):  # the supervisor has ended; what it said is still there to be read
+        channel.send(answers, {"limited": True})
+    if spec.limits:
+        record_limits(spec, written, "applied")
+
+
+def _apply(spec: ContainerSpec, cgroup: Cgroup, writes: Sequence[Write]) -> list[Written]:
+    try:
+        return cgroup.apply(writes)
+    except Refused as e:
+        limit = spec.limits.get("memory_max_bytes")
+        if e.errno == errno.EBUSY and isinstance(limit, int):
+            raise TooLittleMemory(limit) from None
+        raise
 
 
 def entry_fds(cgroup: Cgroup) -> tuple[list[int], int | None]:
