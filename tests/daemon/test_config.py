@@ -51,6 +51,10 @@ def test_a_drop_in_is_read_after_the_main_file(tmp_path: pathlib.Path) -> None:
         ('[daemon]\nrun_dir = "relative"\n', "run_dir 'relative' is not an absolute path"),
         ('[daemon]\ncgroup_parent = "../x"\n', "cgroup parent '../x' is not a name"),
         ('[monitor]\ninterval = "1ms"\n', "out of range"),
+        ('[network]\npool = "10.88.0.1/16"\n', "network pool '10.88.0.1/16' is no network"),
+        ('[network]\npool = "10.0.0.0/31"\n', "has an unfit size: use /8 to /30"),
+        ("[network]\nprepared = 1000\n", "network.prepared 1000 is out of range"),
+        ('[network]\nprepared = "4"\nuplinks = "eth0"\n', ":3: network.uplinks: must be a list of texts"),
     ],
 )
 def test_a_mistake_is_told_in_one_line(tmp_path: pathlib.Path, text: str, says: str) -> None:

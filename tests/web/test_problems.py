@@ -9,6 +9,7 @@ import pytest
 from cgroupfs import errors as reading
 from enforcer import errors as enforcing
 from launcher import errors as launching
+from launcher import network as networking
 from tests.web.rig import Rig
 from web.errors import KINDS, kind_of
 from web.problems import INTERNAL, document
@@ -62,6 +63,11 @@ SLUGS = {
     launching.LaunchFailed: ("launch-failed", 500),
     launching.CannotInvoke: ("cannot-invoke", 422),
     launching.CommandNotFound: ("command-not-found", 422),
+    networking.PortTaken: ("port-taken", 409),
+    networking.AddressTaken: ("address-taken", 409),
+    networking.NoAddressFree: ("no-address", 409),
+    networking.NetworkUnavailable: ("not-offered", 501),
+    networking.NetworkFailed: ("launch-failed", 500),
     launching.StopTimeout: ("timeout", 504),
     enforcing.OwnerConflict: ("owner-conflict", 409),
     enforcing.BelowUsage: ("below-usage", 409),
