@@ -1,4 +1,5 @@
-"""The one list of parsers: each with a fresh callable that takes what the kernel handed out, as bytes.
+"""The one list of parsers: each with a fresh callable that takes what the kernel handed out, as bytes; and
+those of what comes with an image, which anybody may have made.
 
 A test compares it with the ``parse_*`` and ``make_*_parser`` functions of cgroupfs, so none can be forgotten.
 """
@@ -7,9 +8,10 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from cgroupfs import (
+    ParseError,
     cpu,
     device_rules,
     devices,
@@ -33,6 +35,8 @@ from cgroupfs import (
     statistic,
     values,
 )
+from launcher.errors import LauncherError
+from launcher.images import docker_archive, layout, model, reference, tarball
 
 Parse = Callable[[bytes], object]
 
@@ -61,6 +65,45 @@ def _raw(parser: Callable[..., object], *arguments: object) -> Target:
 def _made(factory: Callable[..., Parse], *arguments: object) -> Target:
     """A parser that may learn from what it sees, made by `factory`."""
     return _target(factory, functools.partial(factory, *arguments), "")
+
+
+def _hostile(
+    parser: Callable[..., object], *arguments: object, read: Callable[[bytes], Any] = bytes
+) -> Target:
+    """A parser of an image's, whose refusals are the launcher's own."""
+
+    def parse(raw: bytes) -> object:
+        try:
+            return parser(read(raw), *arguments)
+        except LauncherError as e:
+            raise ParseError(str(e), "") from e
+
+    return _target(parser, lambda: parse, "")
+
+
+class _Stream:
+    """An archive in memory."""
+
+    def __init__(self, content: bytes) -> None:
+        self._content = content
+        self.position = 0
+
+    def read(self, count: int) -> bytes:
+        found = self._content[self.position : self.position + count]
+        self.position += len(found)
+        return found
+
+    def skip(self, count: int) -> None:
+        if count > len(self._content) - self.position:
+            raise LauncherError("the archive ends in the middle of a file")
+        self.position += count
+
+
+def _entries(stream: _Stream) -> list[tarball.Entry]:
+    return list(tarball.read_entries(stream, 100))
+
+
+_entries.__module__, _entries.__name__ = tarball.__name__, tarball.read_entries.__name__
 
 
 def _target(function: Callable[..., object], make: Callable[[], Parse], variant: str) -> Target:
@@ -123,5 +166,11 @@ _ALL: Final = (
     _text(numa_nodes.parse_meminfo),
     _text(numa_nodes.parse_distances),
     _bytes(pressure.parse_pressure),
+    _hostile(_entries, read=_Stream),
+    _hostile(tarball.parse_pax),
+    _hostile(reference.parse_reference, read=_decode),
+    _hostile(model.parse_config),
+    _hostile(layout.parse_manifests, "x"),
+    _hostile(docker_archive.parse_archive_manifest),
 )
 TARGETS: Final = {target.name: target for target in _ALL}

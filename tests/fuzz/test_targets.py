@@ -33,7 +33,9 @@ def find_parsers() -> Iterator[str]:
 
 
 def test_every_parser_has_a_target_and_every_target_a_parser() -> None:
-    assert {target.parser for target in TARGETS.values()} == set(find_parsers())
+    ours = {target.parser for target in TARGETS.values() if not target.parser.startswith("launcher.")}
+
+    assert ours == set(find_parsers())
 
 
 def test_the_corpus_has_a_directory_for_each_target_and_for_nothing_else() -> None:
