@@ -6,9 +6,11 @@ They travel to the supervisor beside its cgroups, under `"joins": [kind, …]`; 
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Callable
 
+from launcher.capabilities import NUMBERS
 from launcher.container import Container
 from launcher.devfs import SHM_OWNER
 from launcher.errors import BadSpec, UnknownContainer
@@ -52,6 +54,8 @@ def open_joins(spec: ContainerSpec, find: Callable[[str], Container]) -> Joins:
         for kind, field in FIELDS.items():
             if name := joined_container(getattr(spec, field)):
                 joins.add(kind, _open_of(field, name, find, kind))
+                if kind == "pid":
+                    _refuse_watchers(field, name, joins.fds[kind])
                 if kind == "ipc":
                     # POSIX shared memory is a tmpfs: who shares System V's shares that too.
                     joins.add(SHM_OWNER, _open_of(field, name, find, "mnt"))
@@ -73,6 +77,26 @@ def _open_of(field: str, name: str, find: Callable[[str], Container], kind: str)
         return open_namespace(container.pid, container.start_ticks, kind)
     except (ProcessLookupError, FileNotFoundError):
         raise BadSpec(field, not_running) from None
+
+
+def _refuse_watchers(field: str, name: str, namespace: int) -> None:
+    """Who has CAP_SYS_PTRACE over the host's root in that pid namespace could look into the new container's
+    first process while it still holds the host's mounts, and so get out.
+    """
+    wanted, host = os.fstat(namespace).st_ino, os.stat("/proc/self/ns/user").st_ino
+    for pid in filter(str.isdecimal, os.listdir("/proc")):
+        with contextlib.suppress(OSError):
+            if os.stat(f"/proc/{pid}/ns/pid").st_ino != wanted:
+                continue
+            if os.stat(f"/proc/{pid}/ns/user").st_ino == host and _may_trace(pid):
+                why = f"container {name!r} has a process with CAP_SYS_PTRACE: it could look into the new one"
+                raise BadSpec(field, f"{why} while that is set up; run it without, or with --userns auto")
+
+
+def _may_trace(pid: str) -> bool:
+    with open(f"/proc/{pid}/status", encoding="ascii", errors="replace") as file:
+        (line,) = (line for line in file if line.startswith("CapPrm:"))
+    return bool(int(line.split()[1], 16) >> NUMBERS["SYS_PTRACE"] & 1)
 
 
 def open_namespace(pid: int, start_ticks: int | None, kind: str) -> int:

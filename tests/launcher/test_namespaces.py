@@ -162,6 +162,16 @@ def test_joining_an_ended_container_is_refused_by_field(place: Place, run: Run, 
     assert not place.remains("t")
 
 
+def test_a_pid_namespace_with_somebody_who_may_trace_us_is_not_joined(run: Run, place: Place) -> None:
+    run("sleep 60", name="first", cap_add=["SYS_PTRACE"])
+    run("sleep 60", name="second", cap_add=["SYS_PTRACE"], userns="auto")
+
+    with pytest.raises(BadSpec, match="pid: container 'first' has a process with CAP_SYS_PTRACE"):
+        run("true", pid="container:first")
+    assert not place.remains("t")
+    run("true", pid="container:second")
+
+
 def test_a_namespace_is_never_opened_of_a_later_process_with_the_number() -> None:
     ticks = read_start_ticks(os.getpid())
     assert ticks is not None
