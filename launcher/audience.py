@@ -1,8 +1,8 @@
 """Who is attached to a container: each gets its output as it comes, and all may type into its input.
 
-One socket each, with packets: `o` and `e` before output, `i` before input, `q` for the end of input, `w` with
-rows and columns, `d` from one who takes no output. The socket's own buffer in the kernel is the queue: whoever lets it run full is cut off, and
-the container never waits for anybody.
+One socket each, with packets: `o` and `e` before output, `i` before input, `q` for its end, `w` with
+rows and columns, `d` from one who takes no output. The buffer of the socket in the kernel is the queue: who
+lets it run full is cut off, and the container never waits for anybody.
 """
 
 from __future__ import annotations

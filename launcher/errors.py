@@ -140,6 +140,15 @@ class StopTimeout(LauncherError):
         self.timeout_sec = timeout_sec
 
 
+class CannotCopy(LauncherError):
+    """What the process that copies in and out of a container has said."""
+
+    def __init__(self, name: str, why: str) -> None:
+        super().__init__(f"cannot copy in or out of container {name!r}: {why}")
+        self.name = name
+        self.why = why
+
+
 class LaunchFailed(LauncherError):
     """A step between the intent and the running program failed; everything made so far was undone."""
 

@@ -15,6 +15,7 @@ from launcher.attached import AttachedRun, Attachment, Size, close_fd, waiting_a
 from launcher.caretaker import Caretaker
 from launcher.confiner import Confiner
 from launcher.container import Container, LauncherEvent
+from launcher.copying import Copier
 from launcher.errors import (
     ContainerFrozen,
     LauncherError,
@@ -101,6 +102,7 @@ class Launcher:
         self._runs = Runs(
             self._site, spawner, self._registry, self._caretaker, self.groups, self._checks, record_limits
         )
+        self.copier = Copier(self._site, self._registry)
         self._layering = Layering(self._site, self._registry, self._site.images)
 
     def _make_proc_view(self, cgroup_parent: str, run_dir: str, state_dir: str) -> ProcView:

@@ -9,6 +9,7 @@ from fastapi.routing import APIRoute
 from starlette.types import ASGIApp
 
 from web import (
+    archive,
     attach,
     containers,
     dashboard,
@@ -55,6 +56,7 @@ _API = (
     logs,
     exec,
     attach,
+    archive,
     processes,
     images,
     layers,

@@ -74,6 +74,7 @@ _NO_DRIVER: Final = Kind(
     "not-offered", 501, "This host cannot serve that root driver", "`cgwarden doctor` tells what is missing"
 )
 _CANNOT_COMMIT: Final = Kind("conflict", 409, "No image can be made of this container")
+_CANNOT_COPY: Final = Kind("cannot-copy", 422, "That cannot be copied", exit_code=1)
 _LAUNCH_FAILED: Final = Kind("launch-failed", 500, "The launch failed; nothing was left behind")
 
 KINDS: Final[dict[type[Exception], Kind]] = {
@@ -101,6 +102,7 @@ KINDS: Final[dict[type[Exception], Kind]] = {
     networking.NetworkFailed: _LAUNCH_FAILED,
     layering.CannotCommit: _CANNOT_COMMIT,
     driver.DriverUnavailable: _NO_DRIVER,
+    launching.CannotCopy: _CANNOT_COPY,
     launching.LaunchFailed: _LAUNCH_FAILED,
     launching.LauncherError: _LAUNCH_FAILED,
     imaging.UnknownImage: _UNKNOWN_IMAGE,

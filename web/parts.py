@@ -90,6 +90,22 @@ class VolumesPart(Protocol):
     def all(self) -> Sequence[NamedVolume]: ...
 
 
+class CopyInPart(InputPart, Protocol):
+    """Takes an archive; `finish` tells what has become of it."""
+
+    def finish(self) -> Mapping[str, int]: ...
+
+    def hang_up(self) -> None: ...
+
+
+class CopierPart(Protocol):
+    """Copies out of and into containers."""
+
+    def copy_out(self, name: str, path: str, *, follow: bool = False) -> Generator[bytes, None, None]: ...
+
+    def copy_in(self, name: str, path: str, *, kind: str, owners: bool = False) -> CopyInPart: ...
+
+
 class LauncherPart(Protocol):
     """Starts, stops and lists containers. Every call but `get` and `containers` may block."""
 
@@ -113,6 +129,9 @@ class LauncherPart(Protocol):
     def run_attached(self, spec: ContainerSpec, size: tuple[int, int] | None = None) -> AttachedPart: ...
 
     def attach(self, name: str) -> AttachedPart: ...
+
+    @property
+    def copier(self) -> CopierPart: ...
 
     def describe(self, spec: ContainerSpec) -> list[str]: ...
 

@@ -272,6 +272,9 @@ SCHEMAS: Final[dict[str, Schema]] = {
     "AttachWish": shape(_SIZE, optional=True),
     "AttachedLine": shape(_ATTACHED_LINE, optional=True),
     "Input": shape({"data_b64": TEXT, "eof": FLAG, "detach": FLAG, **_SIZE}, optional=True),
+    "CopiedLine": shape(
+        {"attachment": TEXT, "entries": WHOLE, "skipped": WHOLE, "error": TEXT}, optional=True
+    ),
     "InputTaken": shape({"taken_bytes": WHOLE}),
     "FreezeWish": shape({"reason": TEXT, "lease_sec": NUMBER, "timeout_sec": NUMBER}, optional=True),
     "ThawWish": shape({"force": FLAG}, optional=True),

@@ -19,6 +19,7 @@ MODULES = {
     "logs": "logs",
     "exec": "execute",
     "attach": "attach",
+    "cp": "cp",
     "stop": "lifecycle",
     "kill": "lifecycle",
     "rm": "lifecycle",

@@ -127,6 +127,12 @@ class Roots:
                 return write_layer(seen, read_changes(seen), out)
 
     @contextlib.contextmanager
+    def seen(self, spec: ContainerSpec, ids: tuple[int, int]) -> Iterator[OpenTrees]:
+        """All that a container that does not run would see, for reading."""
+        with self.opened(spec, ids) as trees, self._seen_whole(spec, trees) as seen:
+            yield seen
+
+    @contextlib.contextmanager
     def _seen_whole(self, spec: ContainerSpec, trees: OpenTrees) -> Iterator[OpenTrees]:
         with contextlib.ExitStack() as held:
             tree = trees.tree
