@@ -8,6 +8,7 @@ from pathlib import Path
 import cgroupfs
 from cgwarden.hardening_checks import check_hardening
 from cgwarden.launch_checks import check_launch
+from cgwarden.root_checks import check_roots
 
 Check = dict[str, str]
 
@@ -28,7 +29,7 @@ NEEDED = frozenset({"cpu", "cpuacct", "memory", "devices", "pids"})
 
 def check_host(*own: Check) -> dict[str, object]:
     """The whole report: what the caller says of itself, then what this process may see of the host."""
-    checks = [*own, _privilege(), *_hierarchies(), _pressure(), _network(), *check_launch()]
+    checks = [*own, _privilege(), *_hierarchies(), _pressure(), _network(), *check_launch(), *check_roots()]
     checks = [{"section": "", **check} for check in (*checks, *check_hardening())]
     return {"ok": all(check["state"] != "missing" for check in checks), "checks": checks}
 
