@@ -80,7 +80,7 @@ def test_limits_that_cannot_be_leave_no_group(place: Place, launcher: Launcher) 
 def test_a_group_and_what_runs_in_it_outlive_the_daemon(
     place: Place, launcher: Launcher, batch: Any, busybox_root: Path
 ) -> None:
-    owner = start_all(place, busybox_root, {"t": "sleep 60"}, group="batch")
+    owner = start_all(place, busybox_root, {"t": "sleep 60"}, group="batch", proc="plain")
     owner.kill()
 
     second = place.launcher()

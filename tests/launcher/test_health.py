@@ -100,7 +100,7 @@ def test_a_frozen_container_is_not_probed(launcher: Launcher, run: Run) -> None:
 
 @pytest.mark.kernel
 def test_the_next_run_and_the_next_daemon_begin_anew(place: Place, launcher: Launcher, run: Run) -> None:
-    run("sleep 60", health=wish("true"))
+    run("sleep 60", health=wish("true"), proc="plain")
     assert eventually(lambda: state_of(launcher) == HEALTHY)
 
     launcher.stop("t", 0)

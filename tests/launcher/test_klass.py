@@ -56,7 +56,7 @@ def test_besteffort_has_the_least_weight_and_goes_first(launcher: Launcher, run:
 def test_guaranteed_is_weighed_by_its_cpus_and_what_was_not_permitted_is_told(
     place: Place, launcher: Launcher, run: Run
 ) -> None:
-    container = run("sleep 60", **{"class": "guaranteed", "limits": GUARANTEE})
+    container = run("sleep 60", **{"class": "guaranteed", "limits": GUARANTEE, "proc": "plain"})
 
     assert container.cgroup is not None
     limits = container.cgroup.read_limits()
