@@ -1,4 +1,4 @@
-"""Groups: limits that containers share by nesting, kept over crashes, refused where names or members say so."""
+"""Groups: limits that containers share by nesting, kept over crashes; refused where names or members say."""
 
 import subprocess
 from collections.abc import Callable
