@@ -88,6 +88,7 @@ class Layering:
             exposed_ports=before.exposed_ports,
             volumes=before.volumes,
             labels={**before.labels, **spec.labels},
+            health=spec.health or before.health,
         )
 
 

@@ -84,6 +84,7 @@ def test_layering_copy_on_write_caching_diffing(launcher: Launcher, run: Run, im
     assert lines_of(launcher, "two", "cat", "/etc/own") == ["two"], "each has a copy of its own"
     committed = launcher.commit("one", "changed:1")
     assert committed.layers[:-1] == launcher.images.resolve(image).layers, "what is below is shared"
+    assert launcher.images.verify("changed:1") == committed, "unpacked once, and held against its digest"
     run("cat /etc/own; test -e /etc/group || echo gone", name="three", rootfs="", image="changed:1")
     launcher.wait("three", 20)
     assert [line.data.decode() for line in launcher.read_log("three")] == ["one", "gone"]
