@@ -24,6 +24,8 @@ from enforcer.errors import BadWish, BelowUsage, OwnerConflict, UnknownTarget
 from enforcer.outcomes import FreezeOutcome, LimitOutcome, WriteRecord
 from launcher import Container, ContainerSpec, LogLine, Stdio
 from launcher.errors import CommandNotFound, NameTaken, NotRunning, StillRunning, UnknownContainer
+from launcher.images import Image, ImageConfig
+from launcher.rootfs.changes import Change
 from monitor import (
     HOST_METRICS,
     METRICS,
@@ -213,6 +215,15 @@ class FakeLauncher:
         if self.get(name).state == "running" and not force:
             raise StillRunning(name)
         del self.known[name]
+
+    def diff(self, name: str) -> list[Change]:
+        self.get(name)
+        found = [("C", "/etc"), ("D", "/etc/motd"), ("A", "/odd\udcffname")]
+        return [Change(kind, path, None) for kind, path in found]
+
+    def commit(self, name: str, ref: str) -> Image:
+        self.get(name)
+        return Image(id="sha256:" + "0" * 64, layers=(), config=ImageConfig(), references=(ref,))
 
     def wait(self, name: str, timeout_sec: float | None = None) -> int | None:
         self.get(name)

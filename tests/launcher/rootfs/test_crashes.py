@@ -72,7 +72,7 @@ def cases() -> Iterator[object]:
 
 
 @pytest.mark.kernel
-@pytest.mark.parametrize(("driver", "step"), cases(), indirect=["driver"])
+@pytest.mark.parametrize(("driver", "step"), list(cases()), indirect=["driver"])
 def test_a_daemon_killed_at_this_step_of_a_root_driver_leaves_nothing(
     place: Place, root: Path, driver: str, step: str
 ) -> None:
