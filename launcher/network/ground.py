@@ -18,11 +18,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from launcher.failpoints import reach
-from launcher.network import netns, rules
+from launcher.network import netns
 from launcher.network.addresses import BRIDGE_PREFIX, Names, Network, choose_pool, parse_pool
 from launcher.network.errors import NetworkFailed
 from launcher.network.leases import Lease, LeaseBook
-from launcher.network.nft import Nft, RulesRefused
+from launcher.network.nft import Nft
+from launcher.network.tables import Tables
 from launcher.network.uplinks import read_uplinks
 from launcher.network.wiring import Wiring, kernel_steps
 
@@ -45,12 +46,11 @@ class NetworkConfig:
 class Ground:
     """Bridge and tables, standing. Made by `lay`."""
 
-    def __init__(self, directory: str, config: NetworkConfig, wiring: Wiring, links: Links, nft: Nft) -> None:
+    def __init__(self, directory: str, config: NetworkConfig, wiring: Wiring, links: Links) -> None:
         self._directory = directory
         self._config = config
         self._links = links
-        self._nft = nft
-        self._opened: set[str] = set()
+        self._tables = wiring.tables
         self.wiring = wiring
 
     @classmethod
@@ -70,9 +70,10 @@ class Ground:
                 before = read_note(directory)
                 pool = _choose(before, names, config, links, in_use=bool(book.all()))
                 uplinks = read_uplinks() | set(config.uplinks)
-                wiring = Wiring(names, pool, links.mtu_of(uplinks), book, links, nft)
-                ground = cls(directory, config, wiring, links, nft)
-                ground._opened = set(before.get("opened", ()))
+                tables = Tables(nft, names, pool, book, config.api_ports)
+                tables.opened = set(before.get("opened", ()))
+                wiring = Wiring(names, pool, links.mtu_of(uplinks), book, links, tables)
+                ground = cls(directory, config, wiring, links)
                 undo.callback(ground._clear_unused, book)
                 ground._write_note()
                 reach("network.noted")
@@ -82,7 +83,7 @@ class Ground:
                 reach("network.bridged")
             with kernel_steps("bridge"):
                 ground._open(uplinks)
-                ground.write_rules(book.all())
+                tables.write()
                 reach("network.ruled")
             undo.pop_all()
         return ground
@@ -92,24 +93,15 @@ class Ground:
             with contextlib.suppress(NetworkFailed):
                 self.clear()
 
-    def write_rules(self, leases: Sequence[Lease]) -> None:
-        """Both tables as they shall be, in one transaction."""
-        text = rules.plan_tables(
-            self.wiring.names,
-            self.wiring.pool,
-            leases,
-            opened=self._opened,
-            api_ports=self._config.api_ports,
-        )
-        try:
-            self._nft.run(text)
-        except RulesRefused as e:
-            raise NetworkFailed("write its rules", str(e)) from e
-
-    def look_around(self, leases: Sequence[Lease]) -> None:
-        """The host may have got another uplink since."""
-        if self._open(read_uplinks() | set(self._config.uplinks)):
-            self.write_rules(leases)
+    def look_around(self) -> None:
+        """The host may have got another uplink, and somebody may have taken away what is ours."""
+        names, pool = self.wiring.names, self.wiring.pool
+        changed = self._open(read_uplinks() | set(self._config.uplinks))
+        if changed or not self._tables.stand():
+            self._tables.write()
+        if not netns.is_there(names.bridge):
+            self._links.make_bridge(names.bridge, pool, self.wiring.mtu)
+            self.wiring.plug_again()
 
     def stray_links(self, leases: Sequence[Lease]) -> list[str]:
         """Links of ours that nobody leased: the name tells the daemon in part, and the address wholly."""
@@ -123,28 +115,35 @@ class Ground:
     def clear(self) -> None:
         """Everything goes: no container needs it."""
         names = self.wiring.names
-        with contextlib.suppress(RulesRefused):
-            self._nft.run("\n".join(rules.plan_removal(names, add_first=True)))
+        self._tables.remove()
         reach("network.unruled")
         self._links.delete(names.bridge)
         reach("network.unbridged")
         # Another daemon's containers may use the same uplinks; the last one closes what it opened itself.
         if not any(name.startswith(BRIDGE_PREFIX) for name in self._links.names()):
-            for uplink in self._opened:
+            for uplink in self._tables.opened:
                 netns.write_setting(f"ipv4/conf/{uplink}/forwarding", "0")
         with contextlib.suppress(FileNotFoundError):
             os.unlink(f"{self._directory}/network.json")
 
     def close(self) -> None:
         self._links.close()
-        self._nft.close()
+        self._tables.close()
 
     def _open(self, uplinks: set[str]) -> bool:
-        """Forwarding on these, where it was off. The note comes first: who follows us closes them again."""
+        """Forwarding on these, where it was off; True if the rules about it have to change.
+
+        The note comes first: who follows us closes them again. A host that has begun to forward everywhere,
+        for somebody else's containers say, is left to it.
+        """
+        if self._tables.opened and netns.read_setting("ipv4/ip_forward") == "1":
+            self._tables.opened = set()
+            self._write_note()
+            return True
         shut = {uplink for uplink in uplinks if netns.read_setting(f"ipv4/conf/{uplink}/forwarding") == "0"}
         if not shut:
             return False
-        self._opened |= shut
+        self._tables.opened |= shut
         self._write_note()
         for uplink in shut:
             netns.write_setting(f"ipv4/conf/{uplink}/forwarding", "1")
@@ -154,7 +153,7 @@ class Ground:
         note = {
             "boot_id": _boot_id(),
             "pool": str(self.wiring.pool),
-            "opened": sorted(self._opened),
+            "opened": sorted(self._tables.opened),
         }
         fresh = f"{self._directory}/.network.json.new"
         with open(fresh, "w", encoding="utf-8") as file:

@@ -101,9 +101,11 @@ class LeaseBook:
         """The container has ended; the address stays taken until what stood for it is gone."""
         with self._lock:
             self._forget(lease)
-            orphan = replace(lease, container=None)
-            self._write(orphan)
+            orphan = replace(lease, container=None, ports=())
             self._leases[lease.address] = orphan
+            # Where the disk is full, the next daemon finds a lease whose container has ended: the same to it.
+            with contextlib.suppress(OSError):
+                self._write(orphan)
 
     def release(self, lease: Lease) -> None:
         """The last of a network: whatever the lease stood for is gone."""

@@ -160,7 +160,7 @@ class Links:
         others; one whose namespace somebody else still uses is deleted.
         """
         deadline = time.monotonic() + patience_sec
-        while _is_there(name):
+        while netns.is_there(name):
             if time.monotonic() > deadline:
                 self.delete(name)
                 return
@@ -222,13 +222,6 @@ def _already_gone() -> Iterator[None]:
     except OSError as e:
         if e.errno != errno.ENODEV:
             raise
-
-
-def _is_there(name: str) -> bool:
-    try:
-        return socket.if_nametoindex(name) > 0
-    except OSError:
-        return False
 
 
 def _index_of(name: str) -> int:

@@ -85,6 +85,14 @@ def prepare() -> None:
         fcntl.ioctl(any_socket, SIOCSIFFLAGS, struct.pack("16sH14x", b"lo", flags | IFF_UP))
 
 
+def is_there(link: str) -> bool:
+    """Does the calling thread's namespace have that link?"""
+    try:
+        return socket.if_nametoindex(link) > 0
+    except OSError:
+        return False
+
+
 def write_setting(name: str, value: str) -> None:
     """A file below /proc/sys/net, of the calling thread's namespace; one that this kernel lacks is fine."""
     with contextlib.suppress(FileNotFoundError):

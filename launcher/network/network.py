@@ -69,8 +69,8 @@ class ContainerNetworks:
             self._let_go_of_ports(name)
 
     def _withdraw(self, ground: Ground, prepared: Prepared, lease: Lease) -> None:
-        ground.wiring.unpublish(lease)
         self._book.disown(lease)
+        ground.wiring.tables.unpublish(lease)
         prepared.retire(lease)
 
     def adopt(self, running: Collection[str]) -> None:
@@ -134,9 +134,7 @@ class ContainerNetworks:
         with self._lock:
             if self._ground is None or self._prepared is None:
                 ground = Ground.lay(self._directory, self._names, self._config, self._book)
-                self._prepared = Prepared(
-                    ground.wiring, self._config.prepared, lambda: ground.look_around(self._book.all())
-                )
+                self._prepared = Prepared(ground.wiring, self._config.prepared, ground.look_around)
                 self._ground = ground
             return self._ground, self._prepared
 
@@ -169,7 +167,7 @@ class ContainerNetworks:
 
     def _hold_ports(self, spec: ContainerSpec) -> HeldPorts:
         wanted = [
-            Port(port["host_port"], port["container_port"], port["protocol"], port["host_ip"])
+            Port(port["host_port"], port["container_port"], port["protocol"], _address(port["host_ip"]))
             for port in spec.publish
         ]
         with self._ports_lock:
@@ -192,3 +190,8 @@ class ContainerNetworks:
         with self._ports_lock:
             if (held := self._held.pop(name, None)) is not None:
                 held.close()
+
+
+def _address(host_ip: str) -> str:
+    """Empty for every address of the host, however that was said."""
+    return "" if host_ip == "0.0.0.0" else host_ip

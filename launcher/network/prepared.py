@@ -20,6 +20,8 @@ from launcher.network.wiring import Wired, Wiring
 
 REST_SEC: Final = 0.05
 """A launch that took a network has the processors for itself that long."""
+LOOK_SEC: Final = 10.0
+"""How often rules and bridge are looked after while nothing is launched."""
 _LOG: Final = logging.getLogger("cgwarden.launcher")
 
 
@@ -35,6 +37,7 @@ class Prepared:
         self._ready: deque[Wired] = deque()
         self._tasks: deque[Callable[[], None]] = deque()
         self._rested_at = 0.0
+        self._look_at = time.monotonic() + LOOK_SEC
         self._busy = False
         self._paused = False
         self._closing = False
@@ -102,22 +105,25 @@ class Prepared:
     def _next(self) -> Callable[[], None] | None:
         """What is asked for goes first, also at the end; making ahead waits until a launch had its time."""
         with self._changed:
-            while not self._tasks:
-                if self._closing:
-                    return None
-                rest_sec = self._rested_at - time.monotonic()
-                if self._is_short() and rest_sec <= 0:
-                    self._busy = True
-                    return self._make
-                self._changed.wait(rest_sec if self._is_short() else None)
-            self._busy = True
-            return self._tasks.popleft()
+            while not self._tasks and not self._closing:
+                short = self._is_short()
+                due_at, task = (self._rested_at, self._make) if short else (self._look_at, self._look)
+                if (wait_sec := due_at - time.monotonic()) > 0:
+                    self._changed.wait(wait_sec)
+                else:
+                    self._tasks.append(task)
+            self._busy = bool(self._tasks)
+            return self._tasks.popleft() if self._tasks else None
 
     def _is_short(self) -> bool:
         return len(self._ready) < self._count and not self._paused
 
-    def _make(self) -> None:
+    def _look(self) -> None:
+        self._look_at = time.monotonic() + LOOK_SEC
         self._look_around()
+
+    def _make(self) -> None:
+        self._look()
         wired = self._wiring.make()
         with self._changed:
             if self._closing or self._paused:

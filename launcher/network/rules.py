@@ -128,7 +128,11 @@ def _routed(bridge: str, pool: Network, opened: Sequence[str], api_ports: Sequen
         f'\toifname "{bridge}" ct status dnat accept',
         f'\toifname "{bridge}" drop',
         f'\tiifname "{bridge}" ip saddr != {pool} drop',
-        *(f'\tiifname "{uplink}" oifname != "{BRIDGE_PREFIX}*" drop' for uplink in opened),
+        # Before us nothing was forwarded from these. What others redirect, or have asked for, may pass.
+        *(
+            f'\tiifname "{uplink}" oifname != "{BRIDGE_PREFIX}*" ct state new ct status & dnat == 0 drop'
+            for uplink in opened
+        ),
         "}",
         "chain left {",
         "\ttype nat hook postrouting priority srcnat; policy accept;",

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from launcher.failpoints import reach
-from launcher.network import netns, rules
+from launcher.network import netns
 from launcher.network.addresses import Address, Names, Network
 from launcher.network.errors import NetworkFailed
 from launcher.network.leases import Lease, LeaseBook, Port
-from launcher.network.nft import Nft, RulesRefused
+from launcher.network.tables import Tables
 
 if TYPE_CHECKING:
     from launcher.network.links import Links
@@ -41,18 +41,19 @@ class Wiring:
     """What makes networks on one bridge. Safe to call from any thread."""
 
     def __init__(
-        self, names: Names, pool: Network, mtu: int, book: LeaseBook, links: Links, nft: Nft
+        self, names: Names, pool: Network, mtu: int, book: LeaseBook, links: Links, tables: Tables
     ) -> None:
         self.names = names
         self.pool = pool
         self.mtu = mtu
         self._book = book
         self._links = links
-        self._nft = nft
+        self.tables = tables
 
     def make(self, wanted: Address | None = None) -> Wired:
         """A namespace with `eth0` inside, plugged into the bridge. Raises with everything undone."""
-        lease = self._book.take(self.pool, wanted)
+        with kernel_steps("network"):
+            lease = self._book.take(self.pool, wanted)
         name = self.names.link(lease.address)
         try:
             with kernel_steps("network"), contextlib.ExitStack() as undo:
@@ -62,7 +63,7 @@ class Wiring:
                 self._links.make_pair(name, namespace, lease.address)
                 reach("network.linked")
                 # Who may send what is settled before anything can be sent.
-                self.apply(rules.plan_lease(self.names, lease))
+                self.tables.admit(lease)
                 _links_module().configure_inside(namespace, lease.address, self.pool, self.mtu)
                 reach("network.configured")
                 self._links.plug(name, self.names.bridge, self.mtu)
@@ -75,27 +76,27 @@ class Wiring:
 
     def unmake(self, lease: Lease) -> None:
         """Rules, link, lease; what is not there, or was never made, is passed over."""
-        for line in (*rules.plan_ports(self.names, lease, verb="delete"), *self._rules_of(lease)):
-            with contextlib.suppress(RulesRefused):
-                self._nft.run(line)
+        self.tables.expel(lease)
         reach("network.unruled")
         self._links.await_end(self.names.link(lease.address))
         reach("network.unlinked")
         self._book.release(lease)
 
-    def _rules_of(self, lease: Lease) -> Sequence[str]:
-        return rules.plan_lease(self.names, Lease(lease.address, None), verb="delete")
-
     def assign(self, wired: Wired, container: str, ports: Sequence[Port], shape: Shape) -> Wired:
         """A ready network becomes this container's."""
-        lease = self._book.give(wired.lease, container, ports)
-        reach("network.given")
         with kernel_steps("network"):
-            if ports:
-                self.apply(rules.plan_ports(self.names, lease))
+            lease = self._book.give(wired.lease, container, ports)
+            reach("network.given")
+            self.tables.publish(lease)
             self.shape(lease, wired.namespace, shape)
             reach("network.assigned")
         return Wired(lease, wired.namespace)
+
+    def plug_again(self) -> None:
+        """Every link, into a bridge that had to be made anew."""
+        for lease in self._book.all():
+            with contextlib.suppress(NetworkFailed):
+                self._links.plug(self.names.link(lease.address), self.names.bridge, self.mtu)
 
     def label(self, lease: Lease) -> None:
         """After the launch, as every change of a link may have to wait for another."""
@@ -108,19 +109,6 @@ class Wiring:
             self._links.shape(self.names.link(lease.address), shape.ingress)
         if shape.egress is not None:
             _links_module().shape_inside(namespace, shape.egress)
-
-    def unpublish(self, lease: Lease) -> None:
-        """No packet is sent to this address any more from a port of the host."""
-        if lease.ports:
-            with contextlib.suppress(RulesRefused):
-                self.apply(rules.plan_ports(self.names, lease, verb="delete"))
-
-    def apply(self, lines: Sequence[str]) -> None:
-        """In one transaction."""
-        try:
-            self._nft.run("\n".join(lines))
-        except RulesRefused as e:
-            raise NetworkFailed("change its rules", str(e)) from e
 
 
 @contextlib.contextmanager

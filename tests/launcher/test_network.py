@@ -20,6 +20,7 @@ from launcher.network import (
     NetworkUnavailable,
     NoAddressFree,
     PortTaken,
+    netns,
 )
 from tests.launcher.conftest import NetPlace, eventually
 from tests.launcher.hosts import (
@@ -358,6 +359,53 @@ def test_what_it_sends_and_gets_is_counted(bridged: Bridged, host: NetworkHost) 
     outside = mirror(links[told["link"]], "eth0")
     assert inside.tx_bytes > 0
     assert (inside.rx_bytes, inside.tx_bytes) == (outside.rx_bytes, outside.tx_bytes)
+
+
+def test_rules_that_somebody_flushed_are_back_with_the_next_launch(
+    bridged: Bridged, launcher: Launcher, host: NetworkHost
+) -> None:
+    bridged(SERVE, name="first", publish=published(80, 8080))
+    assert eventually(lambda: answer_of(host.outside, HOST_ADDRESS, 8080) == "hello")
+    host.flush()
+    assert answer_of(host.outside, HOST_ADDRESS, 8080) == ""
+
+    bridged(SERVE, name="second", publish=published(80, 8081))
+
+    assert eventually(lambda: answer_of(host.outside, HOST_ADDRESS, 8081) == "hello")
+    assert answer_of(host.outside, HOST_ADDRESS, 8080) == "hello"
+
+
+def test_a_container_ends_in_peace_where_the_rules_are_gone(
+    bridged: Bridged, launcher: Launcher, host: NetworkHost
+) -> None:
+    bridged(publish=published(80, 8080))
+    host.flush()
+
+    launcher.remove("t", force=True)
+
+    assert bridged(name="next", publish=published(80, 8080))
+
+
+def test_a_bridge_that_somebody_deleted_is_made_again(
+    bridged: Bridged, launcher: Launcher, host: NetworkHost
+) -> None:
+    _, told = bridged(SERVE, name="first", publish=published(80, 8080))
+    host.run("ip", "link", "del", told["bridge"])
+
+    bridged(name="second")
+
+    assert eventually(lambda: answer_of(host.outside, HOST_ADDRESS, 8080) == "hello")
+
+
+def test_a_host_that_forwards_for_others_is_left_to_them(bridged: Bridged, host: NetworkHost) -> None:
+    bridged(SERVE, publish=published(80, 8080))
+    assert '"eth9" oifname != "cgwbr-*"' in host.rules()
+
+    netns.write_setting("ipv4/ip_forward", "1")
+    bridged(name="second")
+
+    assert eventually(lambda: '"eth9" oifname != "cgwbr-*"' not in host.rules())
+    netns.write_setting("ipv4/ip_forward", "0")
 
 
 def test_what_needs_a_bridge_is_refused_without_one(run: Run) -> None:
