@@ -6,52 +6,44 @@ import contextlib
 import os
 import signal
 from collections.abc import Callable, Generator, Mapping, Sequence
-from dataclasses import replace
 from typing import Any, Final
 
 from cgroupfs import CgroupError, CgroupGone, Hierarchies
-from launcher import adoption, channel, launch, plan, records
-from launcher.attached import AttachedRun, Attachment, Size, close_fd, waiting_audience
+from launcher import adoption, launch, records
+from launcher.attached import AttachedRun, Size, close_fd, waiting_audience
 from launcher.caretaker import Caretaker
 from launcher.confiner import Confiner
 from launcher.container import Container, LauncherEvent
 from launcher.copying import Copier
 from launcher.errors import (
-    ContainerFrozen,
     LauncherError,
-    LaunchFailed,
     NotRunning,
     StillRunning,
-    SupervisorLost,
 )
 from launcher.failpoints import reach
 from launcher.groups import Group, Groups
 from launcher.health import Checks
 from launcher.idranges import IdRanges
 from launcher.images import Image, ImageStore
-from launcher.inside import JOIN_STEP
-from launcher.klass import oom_score_of
 from launcher.launch import RecordLimits
 from launcher.layering import Layering
 from launcher.logfile import LogLine
 from launcher.named_volumes import NamedVolumes
 from launcher.network import ContainerNetworks, NetworkConfig
-from launcher.processes import held_process, is_alive
+from launcher.processes import held_process
 from launcher.procview.view import ProcView
 from launcher.registry import Entry, Registry
 from launcher.rootfs.changes import Change
 from launcher.rootfs.roots import Roots
 from launcher.runs import Runs
-from launcher.seal import Program
 from launcher.sessions import ExecSession, Stdio
 from launcher.site import Masks, Site
 from launcher.spawner import Spawner
 from launcher.spec import ContainerSpec, parse_signal
+from launcher.visits import Visits
 from launcher.volumes import Volumes
 
 KILL_SEC: Final = 15.0
-CONNECT_SEC: Final = 10.0
-JOIN_SEC: Final = 1.0
 NO_INPUT: Final = Stdio()
 
 
@@ -103,6 +95,7 @@ class Launcher:
             self._site, spawner, self._registry, self._caretaker, self.groups, self._checks, record_limits
         )
         self.copier = Copier(self._site, self._registry)
+        self._visits = Visits(self._site, self._registry)
         self._layering = Layering(self._site, self._registry, self._site.images)
 
     def _make_proc_view(self, cgroup_parent: str, run_dir: str, state_dir: str) -> ProcView:
@@ -172,21 +165,7 @@ class Launcher:
 
     def attach(self, name: str) -> AttachedRun:
         """What it writes from now on, and a way to its input; several may be attached."""
-        entry = self._registry.entry(name)
-        self._require_supervisor(entry)
-        try:
-            return AttachedRun(entry, None, Attachment.connect(self._site.run_of(name)))
-        except OSError as e:
-            if self._ends(entry, JOIN_SEC):
-                raise NotRunning(name, "exited") from None
-            raise LaunchFailed("reach the supervisor", e.strerror or str(e)) from e
-
-    def _require_supervisor(self, entry: Entry) -> None:
-        container = entry.container
-        if container.state != "running" or container.cgroup is None:
-            raise NotRunning(container.name, container.state)
-        if not container.supervised:
-            raise SupervisorLost(container.name)
+        return self._visits.attach(name)
 
     def start(self, name: str) -> bool:
         """Start one that was created or has ended, its writable layer kept; False if it runs."""
@@ -308,56 +287,7 @@ class Launcher:
         stdio: Stdio = NO_INPUT,
     ) -> ExecSession:
         """Start another program in the container, as confined as its first; raises what kept it out."""
-        entry = self._registry.entry(name)
-        container = entry.container
-        if container.read_state() == "frozen":
-            raise ContainerFrozen(name)
-        self._require_supervisor(entry)
-        wanted = ContainerSpec.from_wire(
-            container.spec.to_wire()
-            | {
-                "entrypoint": None,
-                "init": False,
-                "command": list(command),
-                "env": dict(container.spec.env) | dict(env or {}),
-            }
-            | {key: value for key, value in (("workdir", workdir), ("user", user)) if value is not None}
-        )
-        try:
-            return self._exec(entry, wanted, stdio)
-        except LaunchFailed as e:
-            if self._ends(entry, JOIN_SEC if e.step == JOIN_STEP else 0):
-                raise NotRunning(name, "exited") from None
-            raise
-
-    def _ends(self, entry: Entry, patience_sec: float) -> bool:
-        """Has it ended, or does it at this moment? What joins it fails before others see the end."""
-        container = entry.container
-        return entry.ended.wait(patience_sec) or not is_alive(container.pid, container.start_ticks)
-
-    def _exec(self, entry: Entry, wanted: ContainerSpec, stdio: Stdio) -> ExecSession:
-        assert entry.container.cgroup is not None
-        try:
-            control = channel.connect_control(self._site.run_of(wanted.name), CONNECT_SEC)
-        except OSError as e:
-            raise LaunchFailed("reach the supervisor", e.strerror or str(e)) from e
-        try:
-            fds, unified = launch.entry_fds(entry.container.cgroup)
-        except CgroupGone:
-            control.close()
-            raise NotRunning(wanted.name, "exited") from None
-        try:
-            return ExecSession.start(control, self._program(wanted), fds, unified, stdio)
-        except OSError as e:
-            raise LaunchFailed("reach the supervisor", e.strerror or str(e)) from e
-        finally:
-            for fd in fds:
-                os.close(fd)
-
-    def _program(self, wanted: ContainerSpec) -> Program:
-        viewed = self._site.proc_view.wanted(wanted)
-        program = plan.plan_program(wanted, self._site.confiner.confine(wanted), viewed=viewed)
-        return replace(program, oom_score_adj=oom_score_of(wanted, self._site.host_bytes))
+        return self._visits.exec(name, command, env=env, workdir=workdir, user=user, stdio=stdio)
 
     def diff(self, name: str) -> list[Change]:
         """What the container has changed in its root, by path."""
