@@ -20,7 +20,6 @@ from launcher.images.model import Image, parse_config
 from launcher.images.reference import Reference, parse_reference
 
 _REFERENCES: Final = "references.json"
-_DIRECTORY: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _SHORTEST_ID: Final = 4
 _HEX: Final = frozenset("0123456789abcdef")
 
@@ -160,11 +159,8 @@ class Catalog:
 
     def _write_references(self, named: Mapping[str, Named]) -> None:
         wire = {name: {"id": what.id, "digest": what.digest} for name, what in sorted(named.items())}
-        fd = os.open(self._directory, _DIRECTORY)
-        try:
+        with records.opened_directory(self._directory) as fd:
             records.write_record(fd, _REFERENCES, wire)
-        finally:
-            os.close(fd)
         reach("image.named")
         self._named = named
 
@@ -182,11 +178,8 @@ class Catalog:
         self._sync()
 
     def _sync(self) -> None:
-        fd = os.open(self._directory, _DIRECTORY)
-        try:
+        with records.opened_directory(self._directory) as fd:
             os.fsync(fd)
-        finally:
-            os.close(fd)
 
     def _path(self, image_id: str) -> str:
         return f"{self._directory}/{image_id.removeprefix('sha256:')}.json"

@@ -13,6 +13,7 @@ import os
 import threading
 from collections import Counter
 from collections.abc import Collection, Iterable
+from dataclasses import asdict
 from typing import Any, Final
 
 from launcher import records
@@ -25,7 +26,6 @@ from launcher.removal import REMOVED, try_remove_tree
 
 STAGING: Final = ".staging-"
 META: Final = "meta.json"
-_DIRECTORY: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 
 
 class Layers:
@@ -88,13 +88,9 @@ class Layers:
         return done.diff_id
 
     def _keep(self, staging: str, done: Unpacked) -> None:
-        fd = os.open(staging, _DIRECTORY)
-        try:
-            meta = {name: getattr(done, name) for name in Unpacked.__slots__}
-            records.create_record(fd, META, meta)
+        with records.opened_directory(staging) as fd:
+            records.create_record(fd, META, asdict(done))
             os.fsync(fd)
-        finally:
-            os.close(fd)
         with self._lock:
             self._pins[done.diff_id] += 1
             # Somebody else may have unpacked the same at the same time: theirs is as good.
@@ -159,8 +155,5 @@ class Layers:
 
 
 def _sync_directory(path: str) -> None:
-    fd = os.open(path, _DIRECTORY)
-    try:
+    with records.opened_directory(path) as fd:
         os.fsync(fd)
-    finally:
-        os.close(fd)
