@@ -111,6 +111,8 @@ class Container:
             "class": self.klass,
             "command": list(self.command),
             "rootfs": self.rootfs,
+            "driver": self.spec.driver,
+            "storage_bytes": self.spec.storage_bytes,
             "network": self.network,
             "hostname": self.hostname,
             "supervised": self.supervised,

@@ -287,6 +287,7 @@ def describe(site: Site, spec: ContainerSpec) -> list[str]:
     rules = [f"allow device {rule.text()}" for rule in device_rules(spec)]
     return [
         f"record the intent in {site.state_of(spec.name)}/{records.SPEC}",
+        site.roots.describe(spec, site.layers_of(spec)),
         f"create cgroup {path} in every hierarchy",
         "deny all devices",
         *rules,

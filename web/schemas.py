@@ -45,6 +45,8 @@ _CONTAINER: Final[dict[str, Schema]] = {
     "class": _CLASS,
     "command": TEXTS,
     "rootfs": TEXT,
+    "driver": TEXT,
+    "storage_bytes": maybe(WHOLE),
     "network": TEXT,
     "net": maybe(ref("Net")),
     "hostname": TEXT,

@@ -69,6 +69,18 @@ class Roots:
         driver = self._drivers[spec.driver or self._default]
         return driver.source(spec.name, layers, spec.storage_bytes)
 
+    def describe(self, spec: ContainerSpec, layers: tuple[str, ...]) -> str:
+        """What `prepare` will do, for people."""
+        source = self.plan(spec, layers)
+        size = f", held to {spec.storage_bytes} bytes" if spec.storage_bytes else ""
+        made = {
+            "overlay": "empty directories for changes" if not source.image else f"an ext4 in {source.image}",
+            "btrfs": f"a snapshot at {source.tree}",
+            "vfs": f"a copy at {source.tree}",
+            "devmapper": f"a thin snapshot {source.device}",
+        }
+        return f"prepare its root with driver {source.driver}: {made[source.driver]}{size}"
+
     def prepare(self, spec: ContainerSpec, layers: tuple[str, ...]) -> RootSource:
         """Make the root of a container whose directory exists, or find it as it was left."""
         source = self.plan(spec, layers)
