@@ -36,7 +36,7 @@ class Prepared:
         self._changed = threading.Condition()
         self._ready: deque[Wired] = deque()
         self._tasks: deque[Callable[[], None]] = deque()
-        self._rested_at = 0.0
+        self._rested_at = time.monotonic() + REST_SEC
         self._look_at = time.monotonic() + LOOK_SEC
         self._busy = False
         self._paused = False
