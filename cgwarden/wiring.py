@@ -99,6 +99,7 @@ class Parts:
                 api_ports=api_ports,
             ),
         )
+        self.launcher.images.tell = self._on_image_event
         self.journal = Journal(str(state_dir / "journal.db"))
         self.enforcer = Enforcer(
             hierarchies=hierarchies,
@@ -199,6 +200,9 @@ class Parts:
         if event.container is not None:
             self.monitor.refresh_limits(str(event.container["name"]))
         return event
+
+    def _on_image_event(self, type: str, name: str, detail: Mapping[str, object]) -> None:
+        self.events.append(type, actor_kind="daemon", actor_name="images", reason=name, after=detail)
 
     def _on_container_event(self, event: LauncherEvent) -> None:
         self.events.append(
