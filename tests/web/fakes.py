@@ -40,6 +40,7 @@ from monitor import (
     Usage,
 )
 from monitor.host import metric_values
+from tests.web.fake_programs import FakeCopier, FakeExec, FakeLive, FakeRun
 
 START = 1_790_000_000.0
 IN_USE_BYTES = 20_000_000
@@ -71,68 +72,6 @@ class FakeCgroup:
         return list(self.pids)
 
 
-class FakeExec:
-    """A program that says what it was asked to run, and ends with 7; `hangs` ends when it is killed."""
-
-    def __init__(self, command: Sequence[str]) -> None:
-        self.exit_code: int | None = None
-        self.killed = threading.Event()
-        self.typed = b""
-        self._command = command
-
-    def __iter__(self) -> Generator[tuple[str, bytes], None, None]:
-        yield "stdout", " ".join(self._command).encode() + b"\xff"
-        if self._command[0] == "hangs":
-            self.killed.wait(30)
-        self.exit_code = 7
-
-    def hang_up(self) -> None:
-        self.killed.set()
-
-    def write(self, data: bytes) -> int:
-        self.typed += data[:3]
-        return min(3, len(data))
-
-    def end_input(self) -> None:
-        self.typed += b"<end>"
-
-    def resize(self, rows: int, columns: int) -> None:
-        self.typed += b"<%d x %d>" % (rows, columns)
-
-    def detach(self) -> None:
-        self.typed += b"<detached>"
-
-
-@dataclass
-class FakeRun:
-    """A container whose output is followed from its start."""
-
-    container: Container
-    launcher: "FakeLauncher"
-    exit_code: int | None = None
-
-    live: "FakeLive | None" = None
-    cut: str | None = None
-
-    def output(self, stopped: Callable[[], bool] = lambda: False) -> Generator[LogLine, None, None]:
-        yield from self.launcher.read_log(self.container.name, follow=True, stopped=stopped)
-        self.exit_code = 5
-
-    def why_cut(self) -> str | None:
-        return self.cut
-
-    def hang_up(self, *, end_input: bool) -> None:
-        if self.live is not None:
-            self.live.hang_up()
-
-
-class FakeLive(FakeExec):
-    """A container's terminal."""
-
-    tty = True
-    takes_input = True
-
-
 class FakeLauncher:
     """Containers that exist because the test says so."""
 
@@ -146,6 +85,8 @@ class FakeLauncher:
         self.followed = 0
         self.sessions: list[FakeExec] = []
         self.runs: list[FakeRun] = []
+        self.cut: str | None = None
+        self.copier = FakeCopier()
         self.signals: list[tuple[str, int]] = []
 
     def add(self, name: str, **wanted: Any) -> Container:
@@ -177,7 +118,9 @@ class FakeLauncher:
         return self.runs[-1]
 
     def attach(self, name: str) -> FakeRun:
-        self.runs.append(FakeRun(self.get(name), self, exit_code=9, live=FakeLive(["on", "the", "air"])))
+        self.runs.append(
+            FakeRun(self.get(name), self, exit_code=9, live=FakeLive(["on", "the", "air"]), cut=self.cut)
+        )
         return self.runs[-1]
 
     def describe(self, spec: ContainerSpec) -> list[str]:

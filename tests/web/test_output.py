@@ -137,7 +137,8 @@ def test_an_exec_whose_client_hangs_up_is_killed(rig: Rig) -> None:
         ({"command": ["a\0b"]}, "bad-request"),
         ({"command": [1]}, "bad-request"),
         ({"command": ["ls"], "env": {"A": 1}}, "bad-request"),
-        ({"command": ["ls"], "tty": True}, "bad-request"),
+        ({"command": ["ls"], "tty": "yes"}, "bad-request"),
+        ({"command": ["ls"], "tty": True, "rows": -1, "columns": 1}, "bad-request"),
         ({"command": ["absent"]}, "command-not-found"),
     ],
 )
