@@ -48,7 +48,9 @@ class LimitChanges:
         """Make `wanted` true for `owner`: all of it or nothing."""
         if not wanted:
             raise BadWish("limits", "nothing is asked for")
-        wishes = {field: UNLIMITED if value in (None, "max") else value for field, value in wanted.items()}
+        wishes: Mapping[str, object] = {
+            field: UNLIMITED if value in (None, "max") else value for field, value in wanted.items()
+        }
         with self._desk.book.lock(name):
             target, cgroup = self._desk.target(name)
             wishes = _in_its_words(cgroup, wishes)

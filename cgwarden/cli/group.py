@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from cgwarden.cli.each import for_each
 from cgwarden.cli.limit import CHANGE_OPTIONS, change_limits, show_value
+from cgwarden.cli.limit_extras import REFUSED_OPTIONS
 from cgwarden.cli.limit_flags import LIMIT_OPTIONS, read_limits
 from cgwarden.cli.names import check_name
 from cgwarden.cli.options import JSON, Args, Option, UsageError, Verb, closest
@@ -85,16 +86,18 @@ SUBVERBS = {
         "Make a group; what is started in it (`run --group NAME`) shares its limits.",
         _create,
         options=(*LIMIT_OPTIONS, JSON),
+        hidden=REFUSED_OPTIONS,
         words=(1, 1),
         more="A group is kept until `group rm`, over restarts of the daemon and of the host.\n"
         "Example:\n  cgwarden group create batch --cpus 2 --memory 1G",
     ),
     "ls": Verb("group ls", "List the groups, their limits and what is in them.", _ls, options=(JSON,)),
     "limit": Verb(
-        "group limit NAME… [LIMITS] [--for TIME] [--dry-run] [--reset]",
-        "Without limits: show each as the kernel has it, with owner and lease. With limits: change them.",
+        "group limit NAME… [LIMITS]",
+        "Show the limits of groups, or change them. As `limit` does for containers.",
         _limit,
         options=(*LIMIT_OPTIONS, *CHANGE_OPTIONS),
+        hidden=REFUSED_OPTIONS,
         words=(1, None),
     ),
     "rm": Verb(

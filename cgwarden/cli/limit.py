@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from cgwarden.cli.each import for_each
+from cgwarden.cli.limit_extras import REFUSED_OPTIONS
 from cgwarden.cli.limit_flags import LIMIT_OPTIONS, read_lease, read_limits
 from cgwarden.cli.names import check_name, container_path
 from cgwarden.cli.options import JSON, Args, Option, UsageError, Verb
@@ -145,6 +146,7 @@ VERBS = {
             *LIMIT_OPTIONS,
             *CHANGE_OPTIONS,
         ),
+        hidden=REFUSED_OPTIONS,
         words=(1, None),
         more="Alias: update. Writing what is there already succeeds and changes nothing.\n"
         "Examples:\n  cgwarden limit web --memory 2G --for 30m     more memory, for half an hour\n"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+from cgwarden.cli.limit_extras import MORE_LIMIT_OPTIONS, flag_of_more, read_more
 from cgwarden.cli.options import Args, Option, UsageError
 from cgwarden.units import (
     UNLIMITED,
@@ -144,6 +145,7 @@ LIMIT_OPTIONS = (
     _option(
         "--device-write-iops", value="DEV:N", read=_device_operations, help="the same for writing", many=True
     ),
+    *MORE_LIMIT_OPTIONS,
 )
 
 _PLAIN = {
@@ -172,7 +174,9 @@ def flag_of(field: str) -> str | None:
     flags = {known: flag for flag, known in _PLAIN.items()}
     flags |= {"memory_swap_max_bytes": "memory_swap", "lease_sec": "for"}
     flag = flags.get(field)
-    return None if flag is None else f"--{flag.replace('_', '-')}"
+    if flag is None:
+        return flag_of_more(field)
+    return f"--{flag.replace('_', '-')}"
 
 
 def read_limits(args: Args) -> dict[str, object]:
@@ -190,7 +194,7 @@ def read_limits(args: Args) -> dict[str, object]:
             io_max.setdefault(device, {})[field] = amount
     if io_max:
         fields["io_max"] = io_max
-    return fields
+    return fields | read_more(args)
 
 
 def _swap_alone(memory: int | str | None, both: int | str) -> int | str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from cgwarden.cli import spec_texts as of
 from cgwarden.cli.execute import parse_variable
 from cgwarden.cli.lifecycle import parse_signal
+from cgwarden.cli.limit_extras import REFUSED_OPTIONS
 from cgwarden.cli.limit_flags import LIMIT_OPTIONS
 from cgwarden.cli.options import Option
 from cgwarden.units import parse_size, parse_timeout
@@ -282,4 +283,4 @@ SPEC_OPTIONS = (
         help="max-size=10m, max-file=3",
     ),
 )
-HIDDEN_OPTIONS = (Option("--privileged", help=""),)
+HIDDEN_OPTIONS = (Option("--privileged", help=""), *REFUSED_OPTIONS)
