@@ -113,15 +113,14 @@ class Catalog:
         with self._lock:
             self._write_references({key: what for key, what in self._named.items() if key != name})
 
-    def forget(self, image_id: str) -> None:
-        """Take an image away, and its names before it."""
+    def forget_nameless(self, image_id: str) -> bool:
+        """Take an image away, unless it has a name: somebody may have given it one just now."""
         with self._lock:
-            if self.names_of(image_id):
-                self._write_references(
-                    {key: what for key, what in self._named.items() if what.id != image_id}
-                )
+            if self.names_of(image_id) or not os.path.exists(self._path(image_id)):
+                return False
             os.unlink(self._path(image_id))
             self._sync()
+        return True
 
     def _by_reference(self, text: str) -> str | None:
         try:

@@ -49,8 +49,8 @@ def find_images(source: DirectorySource | ArchiveSource, kind: str) -> list[Foun
     return docker_archive.find_in_archive(source)
 
 
-def import_found(store: ImageStore, found: Found) -> Image:
-    """Unpack an image's layers and record it."""
+def import_found(store: ImageStore, found: Found, type: str = "image.import") -> Image:
+    """Unpack an image's layers and record it; `type` is that of the event."""
     image = parse_config(found.config)
     if len(image.layers) != len(found.layers):
         raise BadImage(
@@ -69,6 +69,8 @@ def import_found(store: ImageStore, found: Found) -> Image:
             store.catalog.add(found.config, reference, found.digest)
     finally:
         store.layers.unpin(pinned)
+    detail = {"id": image_id, "digest": found.digest or None}
+    store.tell(type, ", ".join(map(str, references)) or image_id, detail)
     return store.resolve(image_id)
 
 
@@ -84,9 +86,11 @@ def _import_root(
         )
     diff_id = store.layers.add(source.whole())
     try:
-        return store.resolve(store.catalog.add(write_config([diff_id], config), wanted))
+        image_id = store.catalog.add(write_config([diff_id], config), wanted)
     finally:
         store.layers.unpin([diff_id])
+    store.tell("image.import", str(wanted or image_id), {"id": image_id, "digest": None})
+    return store.resolve(image_id)
 
 
 def _is_root(source: DirectorySource | ArchiveSource) -> bool:

@@ -95,6 +95,7 @@ def pull_image(store: ImageStore, ref: str, *, insecure: bool = False, auth_file
                 references=(str(pull.reference),),
                 digest=_digest(top),
             ),
+            "image.pull",
         )
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import contextlib
 import json
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import IO, Final, NamedTuple
+from typing import IO, Any, Final, NamedTuple
 
 from launcher.errors import LauncherError
 from launcher.images.catalog import Catalog
@@ -40,6 +40,8 @@ class ImageStore:
     def __init__(self, state_dir: str, *, limits: Limits | None = None) -> None:
         self.state_dir = state_dir
         self.limits = limits or Limits()
+        self.tell: Callable[[str, str, dict[str, Any]], None] = lambda _type, _name, _detail: None
+        """Hears of every change: its type, the names it is about, and details."""
         self._fresh: Counter[str] = Counter()
         self.layers = Layers(f"{state_dir}/layers", self.limits)
         self.catalog = Catalog(f"{state_dir}/images")
@@ -84,13 +86,16 @@ class ImageStore:
             raise BadImage(f"the layer {missing[0]} is not here")
         written = write_config(layers, config)
         image_id = self.catalog.add(written, reference)
+        self.tell("image.tag", str(reference), {"id": image_id})
         self.layers.unpin({layer: self._fresh.pop(layer) for layer in {*layers} if layer in self._fresh})
         return self.resolve(image_id)
 
     def add_name(self, ref: str, name: str) -> Image:
         """Give an image one more name; a name that was another's moves."""
         image_id = self.catalog.resolve(ref)
-        self.catalog.add(self.catalog.config(image_id), parse_new_name(name))
+        reference = parse_new_name(name)
+        self.catalog.add(self.catalog.config(image_id), reference)
+        self.tell("image.tag", str(reference), {"id": image_id})
         return self.resolve(image_id)
 
     def images(self) -> list[Image]:
@@ -111,27 +116,24 @@ class ImageStore:
         names = self.catalog.names_of(image_id)
         going = [name] if name is not None else names
         used_by = [use.container for use in read_uses(self.state_dir) if self._stands_on(use, image_id)]
-        is_last = len(names) == len(going)
-        if is_last and used_by and not force:
-            raise ImageInUse(ref, _told(used_by))
+        if used_by and len(names) == len(going) and not force:
+            raise ImageInUse(ref, _shown(used_by))
         for gone in going:
             self.catalog.forget_name(gone)
-        if not is_last or used_by:
-            return Removed(references=tuple(going))
-        self.catalog.forget(image_id)
-        return Removed(tuple(going), (image_id,), self._collect_layers())
+        if used_by or not self.catalog.forget_nameless(image_id):
+            return self._told("image.remove", Removed(references=tuple(going)))
+        return self._told("image.remove", Removed(tuple(going), (image_id,), self._collect_layers()))
 
     def collect(self) -> Removed:
         """Remove images without a name that no container stands on, and layers that nothing needs."""
         uses = [*read_uses(self.state_dir)]
-        nameless = [
+        gone = [
             image_id
             for image_id in self.catalog.ids()
-            if not self.catalog.names_of(image_id) and not any(self._stands_on(use, image_id) for use in uses)
+            if not any(self._stands_on(use, image_id) for use in uses)
+            and self.catalog.forget_nameless(image_id)
         ]
-        for image_id in nameless:
-            self.catalog.forget(image_id)
-        return Removed((), tuple(nameless), self._collect_layers())
+        return self._told("image.collect", Removed((), tuple(gone), self._collect_layers()))
 
     def verify(self, ref: str) -> Image:
         """Hold the configuration and every file of every layer against their digests: DigestMismatch."""
@@ -139,6 +141,11 @@ class ImageStore:
             for diff_id in dict.fromkeys(image.layers):
                 self.layers.verify(diff_id)
         return image
+
+    def _told(self, type: str, removed: Removed) -> Removed:
+        if any(removed):
+            self.tell(type, ", ".join((*removed.references, *removed.images)), removed._asdict())
+        return removed
 
     def _stands_on(self, use: Use, image_id: str) -> bool:
         """By its layers; of several images with the same ones it is that which the container's name tells."""
@@ -183,7 +190,7 @@ def parse_new_name(text: str) -> Reference:
     return reference
 
 
-def _told(names: Sequence[str]) -> str:
+def _shown(names: Sequence[str]) -> str:
     shown = ", ".join(f"container {name!r}" for name in names[:_MOST_USERS_TOLD])
     more = len(names) - _MOST_USERS_TOLD
     return shown + (f" and {more} more" if more > 0 else "")

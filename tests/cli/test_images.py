@@ -149,6 +149,8 @@ def test_the_life_of_an_image(daemon: Running, root: bytes, tmp_path: Path) -> N
     daemon.cli("rm", "t")
     assert daemon.cli("image", "rm", "tool:1").stdout.splitlines()[2].startswith("removed layer ")
     assert daemon.cli("image", "gc").stdout == ""
+    told = [event["type"] for event in daemon.json("events") if event["type"].startswith("image.")]
+    assert told == ["image.import", "image.tag", "image.remove", "image.remove"]
     assert daemon.json("image", "ls") == []
     missing = daemon.cli("run", "--image", "tool:1", "--", "echo")
     assert (missing.returncode, missing.stderr.count("\n")) == (125, 1)
