@@ -36,6 +36,7 @@ def order_of(place: Place, root: Path) -> str:
     command = ["sh", "-c", "echo up; trap '' TERM; while :; do sleep 0.05; done"]
     spec: dict[str, Any] = {"name": "t", "rootfs": str(root), "command": command, "stop_timeout_sec": 0.05}
     spec["limits"] = {"pids_max": 30}
+    spec |= {"userns": "auto", "volumes": [{"source": "v", "target": "/v"}], "tmpfs": [{"target": "/t"}]}
     order = {
         "cgroup_parent": place.cgroup_parent,
         "run_dir": str(place.run_dir),
