@@ -169,7 +169,7 @@ while not os.path.exists("/tmp/enough"):
         if key[0] != os.stat("/").st_dev:
             found["written"].append(key)
 found["kept"] = len(kept)
-print(json.dumps(found), flush=True)
+print(json.dumps({k: sorted(set(v)) if isinstance(v, list) else v for k, v in found.items()}), flush=True)
 """
 
 
