@@ -184,8 +184,11 @@ def _module(kernel: Kernel) -> tuple[bool | None, str]:
     """A module that confines by name."""
     if kernel.text("sys/module/apparmor/parameters/enabled") == "Y":
         path = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
-        has_parser = shutil.which("apparmor_parser", path=path) is not None
-        return has_parser, f"AppArmor, {'profile cgwarden-default' if has_parser else 'no apparmor_parser'}"
+        if shutil.which("apparmor_parser", path=path) is None:
+            return False, "AppArmor, but no apparmor_parser"
+        if kernel.text("sys/kernel/security/apparmor/profiles") is None:
+            return False, "AppArmor, but no securityfs to load profiles by"
+        return True, "AppArmor, profile cgwarden-default"
     if "selinuxfs" in (kernel.text("proc/filesystems") or "").split():
         return True, "SELinux, by --security-opt label=LABEL"
     return False, "neither AppArmor nor SELinux"

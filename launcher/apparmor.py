@@ -7,6 +7,7 @@ loaded with the distribution's apparmor_parser when the first container needs it
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import threading
@@ -20,6 +21,7 @@ UNCONFINED: Final = "unconfined"
 PARSER: Final = "apparmor_parser"
 ENABLED: Final = Path("/sys/module/apparmor/parameters/enabled")
 LOADED: Final = Path("/sys/kernel/security/apparmor/profiles")
+REPLACE: Final = Path("/sys/kernel/security/apparmor/.replace")
 OWN_LABEL: Final = (Path("/proc/self/attr/apparmor/current"), Path("/proc/self/attr/current"))
 _PARSER_SEC: Final = 60.0
 
@@ -94,8 +96,8 @@ def is_enabled() -> bool:
 
 
 def can_load() -> bool:
-    """Enabled, with the program that loads profiles."""
-    return is_enabled() and find_parser() is not None
+    """Enabled, with the program that loads profiles and the file it loads them by (not so in most pods)."""
+    return is_enabled() and find_parser() is not None and os.access(REPLACE, os.W_OK)
 
 
 def find_parser() -> str | None:
