@@ -66,6 +66,8 @@ class AppArmor:
             BadSpec: asked for and not there.
             LaunchFailed: our own profile was refused.
         """
+        if self._default_is_loaded and wish in ("", DEFAULT_PROFILE):
+            return DEFAULT_PROFILE
         if wish == UNCONFINED or (not wish and not can_load()):
             return ""
         if not is_enabled():
