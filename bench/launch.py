@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+from bench import supervisors
 from bench.oci import seccomp_of_default
 from bench.serving import serving
 from launcher.network import netns
@@ -276,6 +277,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         sides = (ours, _other_side(network)(where, root))
         with closing_all(sides):
             report(measure(sides, options.count))
+            if (where / "state").is_dir():
+                supervisors.report(supervisors.measure(ours, where / "state"))
             if options.parallel:
                 for side in sides:
                     print(

@@ -7,9 +7,9 @@ lets it run full is cut off, and the container never waits for anybody.
 
 from __future__ import annotations
 
+import _socket
 import os
 import select
-import socket
 import struct
 from collections.abc import Callable
 from typing import Final
@@ -32,18 +32,18 @@ class Audience:
     def __init__(self, tty: bool, input_fd: int, watch_for: WatchFor) -> None:
         self._tty = tty
         self._watch_for = watch_for
-        self._members: dict[int, socket.socket] = {}
+        self._members: dict[int, _socket.socket] = {}
         # Another number for the terminal: it is watched for output apart from input.
         self._input_fd = os.dup(input_fd) if tty and input_fd >= 0 else input_fd
         self._deaf: set[int] = set()
         self._unwritten = b""
 
-    def add(self, member: socket.socket) -> None:
+    def add(self, member: _socket.socket) -> None:
         """From now on; the first packet says what this is. One too many takes the place of the eldest."""
         if len(self._members) >= MOST:
             self._cut(next(iter(self._members)))
         member.setblocking(False)
-        member.setsockopt(socket.SOL_SOCKET, channel.SO_SNDBUFFORCE, QUEUE_BYTES)
+        member.setsockopt(_socket.SOL_SOCKET, channel.SO_SNDBUFFORCE, QUEUE_BYTES)
         self._members[member.fileno()] = member
         if not self._unwritten:
             self._watch_for(member.fileno(), select.POLLIN, self._hear)

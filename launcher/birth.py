@@ -6,6 +6,7 @@ opens when both are done.
 
 from __future__ import annotations
 
+import _socket
 import json
 import os
 import select
@@ -28,7 +29,7 @@ UNLIMITED: Final = {"kind": "failed", "step": "put its limits in force", "errno"
 DIED: Final = {"kind": "failed", "step": "set up the container", "errno": 0, "why": "its first process died"}
 
 
-def bring_up(message: channel.Message, heir: socket.socket) -> None:
+def bring_up(message: channel.Message, heir: _socket.socket) -> None:
     """A request from the spawner's socket becomes a running container, with `heir`'s other end beside it."""
     daemon = socket.socket(fileno=message.fds[0])
     reach("supervisor.begun")
@@ -54,7 +55,7 @@ def bring_up(message: channel.Message, heir: socket.socket) -> None:
         reach("supervisor.told")
 
 
-def _take_over(facts: LaunchFacts, pidfd: int, heir: socket.socket) -> dict[str, Any]:
+def _take_over(facts: LaunchFacts, pidfd: int, heir: _socket.socket) -> dict[str, Any]:
     """The supervisor was killed, the container lives: keep its output and record its end from outside."""
     state_fd = os.open(facts.state_dir, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     identity = records.read_record(facts.state_dir, records.INIT) or {}
@@ -84,7 +85,7 @@ def _launch(
     facts: LaunchFacts,
     daemon: socket.socket,
     audience: dict[str, Any],
-    heir: socket.socket,
+    heir: _socket.socket,
 ) -> dict[str, Any]:
     state_fd = os.open(facts.state_dir, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     run_fd = os.open(facts.run_dir, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -161,7 +162,7 @@ def _open_gate(
     daemon: socket.socket,
     given: Handover,
     size: tuple[int, int] | None,
-    heir: socket.socket,
+    heir: _socket.socket,
 ) -> None:
     """Wait until the first process is ready and limited, let it go, and see execve succeed (a channel that
     ends).

@@ -4,6 +4,7 @@ supervisor talk.
 
 from __future__ import annotations
 
+import _socket
 import array
 import json
 import os
@@ -39,18 +40,18 @@ def channel_pair() -> tuple[socket.socket, socket.socket]:
     return ours, theirs
 
 
-def make_roomy(channel: socket.socket) -> None:
+def make_roomy(channel: _socket.socket) -> None:
     """A command line may be large, and a message is sent whole or not at all."""
     channel.setsockopt(socket.SOL_SOCKET, SO_SNDBUFFORCE, LARGEST_MESSAGE)
 
 
-def send(channel: socket.socket, body: dict[str, Any], fds: Sequence[int] = ()) -> None:
+def send(channel: _socket.socket, body: dict[str, Any], fds: Sequence[int] = ()) -> None:
     """One message, whole; the descriptors stay the sender's too."""
     ancillary = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds))] if fds else []
     channel.sendmsg([json.dumps(body).encode()], ancillary)
 
 
-def _peek(channel: socket.socket) -> int:
+def _peek(channel: _socket.socket) -> int:
     """The size of the next message; 0 at the end.
 
     Who closes a socket with something unread in it resets it, and the reset is told before what was said.
@@ -63,7 +64,7 @@ def _peek(channel: socket.socket) -> int:
         return channel.recv_into(probe, 1, flags)
 
 
-def receive(channel: socket.socket) -> Message | None:
+def receive(channel: _socket.socket) -> Message | None:
     """The next message; None when the other side is gone."""
     try:
         size = _peek(channel)

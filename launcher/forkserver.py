@@ -7,6 +7,8 @@ stay shared.
 
 from __future__ import annotations
 
+import _signal  # type: ignore[import-not-found]  # not `signal`: see handover
+import _socket
 import contextlib
 import encodings.ascii
 import encodings.utf_8  # noqa: F401
@@ -74,10 +76,10 @@ def _was_taken(taken_read: int) -> bool:
 def _become_supervisor(requests: socket.socket, taken_write: int) -> None:
     """Never returns. The starter is forked from the one that stays, and takes the request."""
     try:
-        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        _signal.signal(_signal.SIGCHLD, _signal.SIG_DFL)
         handover.end_with_parent(signal.SIGKILL)
         os.setsid()
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        ours, theirs = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_SEQPACKET)
         if os.fork() == 0:
             ours.close()
             _start_container(requests, taken_write, theirs)
@@ -89,7 +91,7 @@ def _become_supervisor(requests: socket.socket, taken_write: int) -> None:
         _leave()
 
 
-def _start_container(requests: socket.socket, taken_write: int, heir: socket.socket) -> None:
+def _start_container(requests: socket.socket, taken_write: int, heir: _socket.socket) -> None:
     """Never returns; it ends with the supervisor, should that be killed."""
     try:
         handover.end_with_parent(signal.SIGKILL)

@@ -1,18 +1,19 @@
 """From the process that starts a container to the one that stays beside it: descriptors and a few facts.
 
 They are two, so that what a launch touches (description, plan, records) is gone with the starter: a page that
-Python has touched after a fork is a page of our own, and the one that stays shall own few. `marshal` instead
-of JSON for the same reason; both ends are the same interpreter.
+Python has touched after a fork is a page of our own, and the one that stays shall own few. So it is `marshal`
+instead of JSON (both ends are the same interpreter), `_socket` and `_signal`: the first object of `socket`
+alone touches a quarter of a megabyte, with its enumerations.
 """
 
 from __future__ import annotations
 
+import _socket
 import array
 import ctypes
 import marshal
 import os
 import signal
-import socket
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -36,18 +37,18 @@ class Handover:
     log_max_files: int | None = None
     fds: dict[str, int] = field(default_factory=dict)
 
-    def give(self, channel: socket.socket) -> None:
+    def give(self, channel: _socket.socket) -> None:
         """To the one that stays; returns when it holds everything. OSError: it is gone."""
         facts = (self.pid, self.start_ticks, self.identity, self.tty, self.log_max_bytes, self.log_max_files)
         packed = array.array("i", self.fds.values())
         channel.sendmsg(
-            [marshal.dumps((facts, tuple(self.fds)))], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, packed)]
+            [marshal.dumps((facts, tuple(self.fds)))], [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, packed)]
         )
         if channel.recv(16) != HELD:
             raise BrokenPipeError("the supervisor ended")
 
 
-def take(channel: socket.socket) -> Handover | None:
+def take(channel: _socket.socket) -> Handover | None:
     """What is given, once its program runs; None where that did not come about."""
     if _receive(channel)[0] != TAKEN:
         return None
@@ -68,9 +69,9 @@ def take(channel: socket.socket) -> Handover | None:
     return given
 
 
-def _receive(channel: socket.socket) -> tuple[bytes, list[int]]:
-    space = socket.CMSG_SPACE(MOST_FDS * 4)
-    data, ancillary, _flags, _address = channel.recvmsg(LARGEST, space, socket.MSG_CMSG_CLOEXEC)
+def _receive(channel: _socket.socket) -> tuple[bytes, list[int]]:
+    space = _socket.CMSG_SPACE(MOST_FDS * 4)
+    data, ancillary, _flags, _address = channel.recvmsg(LARGEST, space, _socket.MSG_CMSG_CLOEXEC)
     fds = array.array("i")
     for _level, _kind, packed in ancillary:
         fds.frombytes(packed)

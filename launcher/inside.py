@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import _socket
 import errno
 import os
 import signal
@@ -86,22 +87,22 @@ def _wait_for_gate(status: socket.socket) -> None:
 class Join:
     """A program on its way into a running container, seen from the supervisor."""
 
-    def __init__(self, status: socket.socket, client: socket.socket) -> None:
+    def __init__(self, status: _socket.socket, client: _socket.socket) -> None:
         self.status = status
         self.client = client
         self.pid = 0
 
     @classmethod
-    def start(cls, pidfd: int, client: socket.socket, terminals_fd: int | None) -> Join:
+    def start(cls, pidfd: int, client: _socket.socket, terminals_fd: int | None) -> Join:
         """The request waits at `client`: its reader is the child, so that we grow by none of it."""
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        ours, theirs = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_SEQPACKET)
         if os.fork() == 0:
             _join(pidfd, client, terminals_fd, theirs)
         theirs.close()
         return cls(ours, client)
 
 
-def _join(pidfd: int, client: socket.socket, terminals_fd: int | None, status: socket.socket) -> NoReturn:
+def _join(pidfd: int, client: _socket.socket, terminals_fd: int | None, status: _socket.socket) -> NoReturn:
     """Cgroups first (their files are the host's), then all namespaces at once, then a process born into the
     pid one.
 
@@ -158,7 +159,7 @@ def _join(pidfd: int, client: socket.socket, terminals_fd: int | None, status: s
         os._exit(70)
 
 
-def _open_terminal(client: socket.socket, terminals_fd: int | None, size: dict[str, int]) -> int:
+def _open_terminal(client: _socket.socket, terminals_fd: int | None, size: dict[str, int]) -> int:
     """A terminal of the container's devpts; whoever asked holds its other side."""
     if terminals_fd is None:
         raise OSError(errno.ENODEV, "the container has no terminals of its own")

@@ -8,6 +8,7 @@ status channel.
 
 from __future__ import annotations
 
+import _socket
 import errno
 import fcntl
 import json
@@ -281,6 +282,6 @@ def reset_signals() -> None:
     signal.pthread_sigmask(signal.SIG_SETMASK, [])
 
 
-def report(status: socket.socket, failure: Failure) -> None:
+def report(status: _socket.socket, failure: Failure) -> None:
     """Tell the supervisor."""
     status.send(json.dumps(failure.wire).encode())

@@ -8,11 +8,11 @@ done in processes that are forked for it.
 
 from __future__ import annotations
 
+import _signal  # type: ignore[import-not-found]  # not `signal`: see handover
+import _socket
 import gc
 import os
 import select
-import signal
-import socket
 from typing import Any, Final
 
 from launcher import channel, exits, handover, inside, records
@@ -40,7 +40,7 @@ def wire_of(error: OSError, step: str) -> dict[str, Any]:
     }
 
 
-def tell(client: socket.socket, body: dict[str, Any]) -> bool:
+def tell(client: _socket.socket, body: dict[str, Any]) -> bool:
     """False when the other side has gone; that is its business."""
     try:
         channel.send(client, body)
@@ -49,7 +49,7 @@ def tell(client: socket.socket, body: dict[str, Any]) -> bool:
     return True
 
 
-def stay(starter: socket.socket) -> None:
+def stay(starter: _socket.socket) -> None:
     """What the process does that a starter was forked from; returns when the container has ended."""
     given = handover.take(starter)
     starter.close()
@@ -68,8 +68,8 @@ class Supervisor:
         self.handlers: dict[int, Handler] = {}
         self.outputs = {fds[name]: name for name in OUTPUTS if name in fds}
         self.audience = Audience(given.tty, fds.get("terminal", fds.get("stdin", -1)), self._watch_for)
-        self.listener = socket.socket(fileno=fds["listener"]) if "listener" in fds else None
-        self.clients: dict[int, socket.socket] = {}
+        self.listener = _socket.socket(fileno=fds["listener"]) if "listener" in fds else None
+        self.clients: dict[int, _socket.socket] = {}
         # Programs of `exec`: by status descriptor while they join, by pid while they run; one that ends
         # before its joining was told waits among the strays.
         self.joining: dict[int, inside.Join] = {}
@@ -83,8 +83,8 @@ class Supervisor:
         """Until the first process has ended and its end is on record."""
         gc.enable()
         # A child's end interrupts poll without ending it (PEP 475): the wake-up byte does.
-        signal.set_wakeup_fd(self.wake_write, warn_on_full_buffer=False)
-        signal.signal(signal.SIGCHLD, _nothing)
+        _signal.set_wakeup_fd(self.wake_write, warn_on_full_buffer=False)
+        _signal.signal(_signal.SIGCHLD, _nothing)
         self._watch_for(self.given.fds["pidfd"], select.POLLIN, self._see_end)
         self._watch_for(self.wake_read, select.POLLIN, self._wake)
         for fd in self.outputs:
@@ -92,7 +92,7 @@ class Supervisor:
         if self.listener is not None:
             self._watch_for(self.listener.fileno(), select.POLLIN, self._add_client)
         if "audience" in self.given.fds:
-            self.audience.add(socket.socket(fileno=self.given.fds["audience"]))
+            self.audience.add(_socket.socket(fileno=self.given.fds["audience"]))
         self._reap_others()
         while not self.ended:
             self._turn()
@@ -156,13 +156,13 @@ class Supervisor:
 
     def _add_client(self, _fd: int, _events: int) -> None:
         assert self.listener is not None
-        client = self.listener.accept()[0]
+        client = _socket.socket(fileno=self.listener._accept()[0])  # type: ignore[attr-defined]
         channel.make_roomy(client)
         client.setblocking(False)
         self.clients[client.fileno()] = client
         self._watch_for(client.fileno(), select.POLLIN, self._serve)
 
-    def _forget_client(self, fd: int) -> socket.socket:
+    def _forget_client(self, fd: int) -> _socket.socket:
         self._watch_for(fd, 0, None)
         return self.clients.pop(fd)
 
@@ -170,7 +170,7 @@ class Supervisor:
         """The request is told by how it begins; only the process that deals with it reads it whole."""
         client = self.clients[fd]
         try:
-            begin = client.recv(32, socket.MSG_PEEK)
+            begin = client.recv(32, _socket.MSG_PEEK)
         except OSError:
             begin = b""
         if not begin:
@@ -187,7 +187,7 @@ class Supervisor:
     def _pong(self) -> tuple[bytes, int]:
         return self.given.identity, self.log.lost_bytes
 
-    def _say(self, client: socket.socket | None, text: bytes) -> None:
+    def _say(self, client: _socket.socket | None, text: bytes) -> None:
         """The asker may have gone, and its descriptor's number may be another's."""
         if client is None or self.clients.get(client.fileno()) is not client:
             return
@@ -267,5 +267,5 @@ class Supervisor:
         self._reap_others()
 
 
-def _nothing(_signal: int, _frame: object) -> None:
+def _nothing(_number: int, _frame: object) -> None:
     return
