@@ -51,6 +51,8 @@ class Caretaker:
         except OSError:
             self._ended(entry, None)
             return
+        if entry.supervisor_pid is not None:
+            entry.supervisor_ticks = records.read_start_ticks(entry.supervisor_pid)
         self._watcher.watch(pidfd, lambda: self._ended(entry, pidfd))
 
     def _ended(self, entry: Entry, pidfd: int | None) -> None:
@@ -110,13 +112,14 @@ class Caretaker:
         """One that is stopped records nothing: we do, and kill it, which ends the container as ever."""
         container = entry.container
         init = records.read_record(self._site.state_of(container.name), records.INIT) or {}
-        pid: int | None = init.get("supervisor_pid")
+        # Somebody may have deleted the record by hand; we have looked at the process when it was ours.
+        pid: int | None = init.get("supervisor_pid") or entry.supervisor_pid
         if pid is None or container.pid is None or not is_stopped(pid):
             return
         why = f"its supervisor (process {pid}) was stopped and did not answer: output it had not read is lost"
         with (
             contextlib.suppress(ProcessLookupError),
-            held_process(pid, init.get("supervisor_start_ticks")) as supervisor,
+            held_process(pid, init.get("supervisor_start_ticks") or entry.supervisor_ticks) as supervisor,
             opened_process(container.pid) as first,
         ):
             endings.record_for_supervisor(self._site, container, first, why)

@@ -22,13 +22,24 @@ class Entry:
     outlast the files' names. `life` is what is wished; `held` keeps the restart policy away.
     """
 
-    __slots__ = ("container", "ended", "held", "life", "lock", "log_lock", "logs", "supervisor_pid")
+    __slots__ = (
+        "container",
+        "ended",
+        "held",
+        "life",
+        "lock",
+        "log_lock",
+        "logs",
+        "supervisor_pid",
+        "supervisor_ticks",
+    )
 
     def __init__(
         self, container: Container, supervisor_pid: int | None = None, life: Life | None = None
     ) -> None:
         self.container = container
         self.supervisor_pid = supervisor_pid
+        self.supervisor_ticks: int | None = None
         self.life = life or Life()
         self.held = False
         self.lock = threading.RLock()

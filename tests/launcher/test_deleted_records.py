@@ -9,7 +9,7 @@ import pytest
 
 from launcher import Container, Launcher, LauncherError, UnknownContainer
 from tests.launcher.conftest import Place, eventually
-from tests.launcher.test_lost_supervisors import events_of
+from tests.launcher.test_lost_supervisors import events_of, stop_supervisor
 from tests.launcher.test_survival import read_init
 
 pytestmark = pytest.mark.kernel
@@ -74,3 +74,16 @@ def test_its_end_is_seen_even_if_its_supervisor_was_killed_too(
     launcher.remove("t", force=True)
 
     assert place.remains("t") == []
+
+
+def test_it_can_be_removed_although_its_supervisor_is_stopped(
+    place: Place, launcher: Launcher, run: Run
+) -> None:
+    run("sleep 60")
+    stop_supervisor(place)
+    shutil.rmtree(place.state_of("t"))
+
+    launcher.remove("t", force=True)
+
+    assert eventually(lambda: place.remains("t") == [])
+    assert launcher.containers() == ()
