@@ -25,6 +25,8 @@ from launcher.images.unpacking import Blob, Unpacked, digest_of_tree, unpack_blo
 from launcher.removal import REMOVED, try_remove_tree
 
 STAGING: Final = ".staging-"
+AT_ONCE: Final = 4
+"""Layers that are unpacked at the same time; more wait for their turn."""
 META: Final = "meta.json"
 
 
@@ -38,7 +40,11 @@ class Layers:
         self._unpacking: dict[str, threading.Lock] = {}
         self._pins: Counter[str] = Counter()
         os.makedirs(directory, 0o700, exist_ok=True)
-        self._sweep()
+        self._room = threading.BoundedSemaphore(AT_ONCE)
+        left = [name for name in os.listdir(directory) if name.startswith((STAGING, REMOVED))]
+        # Beside the start, which containers wait for: half a layer can be many files.
+        self._sweeper = threading.Thread(target=self._sweep, args=(left,), name="sweep layers", daemon=True)
+        self._sweeper.start()
 
     def path(self, diff_id: str) -> str:
         """Where the layer's files are, or would be."""
@@ -76,7 +82,8 @@ class Layers:
         try:
             os.mkdir(f"{staging}/tree", 0o755)
             reach("image.staged")
-            done = unpack_blob(blob, f"{staging}/tree", self._limits)
+            with self._room:
+                done = unpack_blob(blob, f"{staging}/tree", self._limits)
             if digest is not None and done.digest != digest:
                 raise DigestMismatch("a layer", digest, done.digest)
             if diff_id is not None and done.diff_id != diff_id:
@@ -143,10 +150,13 @@ class Layers:
             _sync_directory(self._directory)
         return gone
 
-    def _sweep(self) -> None:
-        for name in os.listdir(self._directory):
-            if name.startswith((STAGING, REMOVED)):
-                try_remove_tree(f"{self._directory}/{name}")
+    def settle(self) -> None:
+        """Wait until what a crash left is gone."""
+        self._sweeper.join()
+
+    def _sweep(self, names: Iterable[str]) -> None:
+        for name in names:
+            try_remove_tree(f"{self._directory}/{name}")
 
     def _home(self, diff_id: str) -> str:
         if not DIGEST.fullmatch(diff_id):

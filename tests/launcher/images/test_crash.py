@@ -49,6 +49,7 @@ def test_an_import_that_dies_at_a_step_is_put_right(state_dir: Path, short_dir: 
     assert killed.returncode == -signal.SIGKILL
 
     store = ImageStore(str(state_dir))
+    store.layers.settle()
 
     assert [name for name in os.listdir(state_dir / "layers") if name.startswith(".")] == []
     assert [name for name in os.listdir(state_dir / "images") if name.startswith(".")] == []
@@ -79,7 +80,7 @@ def test_the_worker_dies_with_the_daemon(state_dir: Path, short_dir: Path) -> No
     finally:
         os.close(write_end)
 
-    ImageStore(str(state_dir))
+    ImageStore(str(state_dir)).layers.settle()
 
     assert os.listdir(state_dir / "layers") == []
 
