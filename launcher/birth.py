@@ -11,7 +11,7 @@ import json
 import os
 import select
 import socket
-from dataclasses import astuple
+from dataclasses import asdict, astuple
 from typing import Any, Final
 
 from launcher import channel, cloning, handover, inside, records, settling, stdio, terminal, userns
@@ -114,6 +114,7 @@ def _launch(
     identity = _identity(pid, facts)
     identity["oom_score_adj"] = set_oom_score(pid, facts.oom_score_adj)
     intent = {"spec": spec.to_wire(), "created_at": facts.created_at}
+    intent |= {} if facts.ids is None else {"ids": asdict(facts.ids)}
     listener = channel.bind_control(run_fd)
     given = Handover(pid, identity["start_ticks"], json.dumps(identity).encode(), tty=spec.tty)
     given.fds = {"pidfd": pidfd, "state": state_fd, "listener": listener.fileno(), **ours, **audience["fds"]}

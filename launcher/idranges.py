@@ -1,14 +1,16 @@
 """Which host ids belong to which container: ranges that overlap neither one another nor the host's own.
 
-A range is on record in the container's directory, durably, before a file with such an owner exists, and it is
-free again when that directory is gone: there is no list that a crash could leave wrong. Daemon only.
+A range is on record in the container's directory, durably before its program starts, and it is free again
+when that directory is gone: there is no list that a crash could leave wrong. Daemon only.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 from collections.abc import Iterator
+from dataclasses import asdict
 from typing import Final
 
 from launcher import records
@@ -33,20 +35,21 @@ class IdRanges:
         self._lock = threading.Lock()
 
     def of(self, name: str, userns: str) -> IdRange | None:
-        """The container's range, or what it would get; None where it uses the host's ids."""
+        """The container's range, chosen now if it has none; None where it uses the host's ids.
+
+        Where its directory is there, the range is put on record in it. That becomes durable with the record
+        of the first process, which repeats it.
+        """
         if userns == "host":
             return None
+        directory = f"{self._containers_dir}/{name}"
         with self._lock:
-            held = _read(f"{self._containers_dir}/{name}")
-            return held or self._lowest_free(size_of(userns))
-
-    def claim(self, name: str, userns: str) -> None:
-        """Choose a range and put it on record in the container's new directory."""
-        if userns == "host":
-            return
-        with self._lock, records.opened_directory(f"{self._containers_dir}/{name}") as fd:
-            chosen = self._lowest_free(size_of(userns))
-            records.write_record(fd, records.IDS, {"base": chosen.base, "size": chosen.size})
+            if (held := _read(directory)) is not None:
+                return held
+            chosen = _read_of_first(directory) or self._lowest_free(size_of(userns))
+            with contextlib.suppress(FileNotFoundError), records.opened_directory(directory) as fd:
+                records.write_record(fd, records.IDS, asdict(chosen), durable=False)
+        return chosen
 
     def _lowest_free(self, size: int) -> IdRange:
         base = FIRST
@@ -62,7 +65,8 @@ class IdRanges:
 
     def _taken(self) -> Iterator[IdRange]:
         for name in os.listdir(self._containers_dir):
-            if (held := _read(f"{self._containers_dir}/{name}")) is not None:
+            directory = f"{self._containers_dir}/{name}"
+            if (held := _read(directory) or _read_of_first(directory)) is not None:
                 yield held
         for path in _HOSTS_RANGES:
             yield from parse_subordinate_ids(_text(path))
@@ -81,6 +85,12 @@ def size_of(userns: str) -> int:
 def _read(directory: str) -> IdRange | None:
     record = records.read_record(directory, records.IDS)
     return None if record is None else IdRange(int(record["base"]), int(record["size"]))
+
+
+def _read_of_first(directory: str) -> IdRange | None:
+    """A crash of the host may have taken the range's own record."""
+    intent = (records.read_record(directory, records.INIT) or {}).get("intent") or {}
+    return IdRange(**intent["ids"]) if "ids" in intent else None
 
 
 def _text(path: str) -> str:

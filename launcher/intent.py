@@ -38,7 +38,7 @@ def record_intent(
     except OSError as e:
         raise LaunchFailed("record the intent", f"{state_dir}: {e.strerror}") from e
     reach("create.intent")
-    site.ids.claim(spec.name, spec.userns)
+    site.ids.of(spec.name, spec.userns)
     site.volumes.prepare(spec)
     undo.callback(site.roots.remove, spec.name)
     site.roots.prepare(spec, layers)

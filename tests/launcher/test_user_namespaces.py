@@ -106,6 +106,22 @@ def test_a_daemon_that_starts_anew_gives_no_range_twice(place: Place, run: Run, 
     assert range_of(place, "second").base >= range_of(place, "first").base + 65536
 
 
+def test_a_range_is_known_though_a_crash_of_the_host_took_its_own_record(
+    place: Place, run: Run, launcher: Launcher
+) -> None:
+    run("test -e /mine && exit 7; echo hello > /mine", userns="auto")
+    launcher.wait("t", 10)
+    held = range_of(place)
+    (place.state_of("t") / "ids.json").unlink()
+
+    run("sleep 60", name="other", userns="auto")
+    launcher.start("t")
+
+    assert launcher.wait("t", 10) == 7
+    assert range_of(place) == held
+    assert range_of(place, "other").base >= held.base + held.size
+
+
 def test_a_container_that_is_started_again_owns_its_files_still(run: Run, launcher: Launcher) -> None:
     run("cat /mine && exit 7; echo hello > /mine", userns="auto")
     launcher.wait("t", 10)
