@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import MISSING, dataclass, field, fields
+from dataclasses import dataclass, field, fields
 from typing import Any, Final
 
 from launcher import spec_parts as part
@@ -23,8 +23,6 @@ LARGEST_COMMAND_BYTES: Final = 1 << 20
 _OF_A_BRIDGE: Final = ("publish", "ip", "net_egress_bits_per_sec", "net_ingress_bits_per_sec")
 # Empty where nobody said it: the image's own, filled in before the launch.
 _FROM_IMAGE: Final = ("user", "workdir", "stop_signal")
-# Fields whose meaning is still being built: anything but their default is refused.
-NOT_YET: Final[frozenset[str]] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,7 +104,6 @@ class ContainerSpec:
         if "class" in given:
             given["klass"] = given.pop("class")
         spec = cls(**given)
-        _refuse_unbuilt(spec)
         _refuse_contradictions(spec)
         _check_size(spec)
         return spec
@@ -129,15 +126,6 @@ def _check_root(given: dict[str, Any]) -> None:
         raise BadSpec("command", "is required")
     if given.get("rootfs") and given.get("entrypoint"):
         raise BadSpec("entrypoint", "belongs to an image; with a root directory the command says it all")
-
-
-def _refuse_unbuilt(spec: ContainerSpec) -> None:
-    for f in fields(spec):
-        default = f.default_factory() if f.default_factory is not MISSING else f.default
-        if f.name in NOT_YET and getattr(spec, f.name) != default:
-            raise BadSpec(f.name, "is not available yet")
-    if spec.network not in ("none", "host") and spec.network.partition(":")[0] in NOT_YET:
-        raise BadSpec("network", f"{spec.network} is not available yet")
 
 
 def _refuse_contradictions(spec: ContainerSpec) -> None:
