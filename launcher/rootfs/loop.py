@@ -7,6 +7,7 @@ no device.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import fcntl
 import os
@@ -79,13 +80,26 @@ def mount_image(path: str) -> int:
     """The ext4 in a file as a detached mount. One that a container has mounted is the same file system, by
     the same device: mounted twice by two devices it would be destroyed.
     """
-    for device in attached_to(os.path.realpath(path)):
-        return mount_device(device)
+    path = os.path.realpath(path)
+    for device in attached_to(path):
+        with contextlib.suppress(FileNotFoundError), _held(device):
+            # Held open it stays attached, so it is still that file's, or was let go before.
+            if device in attached_to(path):
+                return mount_device(device)
     loop = attach(path)
     try:
         return mount_device(f"/dev/loop{os.minor(os.fstat(loop).st_rdev)}")
     finally:
         os.close(loop)
+
+
+@contextlib.contextmanager
+def _held(device: str) -> Iterator[None]:
+    fd = os.open(device, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        yield
+    finally:
+        os.close(fd)
 
 
 def mount_device(device: str) -> int:
