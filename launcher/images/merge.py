@@ -10,7 +10,7 @@ from launcher import spec_parts as part
 from launcher import spec_values as of
 from launcher.errors import BadSpec
 from launcher.images.model import Image
-from launcher.spec import NOT_YET, ContainerSpec
+from launcher.spec import ContainerSpec
 
 
 def merge_image(spec: ContainerSpec, image: Image) -> ContainerSpec:
@@ -39,7 +39,7 @@ def merge_image(spec: ContainerSpec, image: Image) -> ContainerSpec:
 
 def _health(wire: Mapping[str, Any]) -> Mapping[str, Any]:
     """An image's check, as far as containers have one."""
-    return {} if "health" in NOT_YET else part.read_health("health", dict(wire))
+    return part.read_health("health", dict(wire))
 
 
 def _absolute(workdir: str) -> str:
