@@ -78,7 +78,7 @@ def create(site: Site, spec: ContainerSpec) -> Container:
 
 @contextlib.contextmanager
 def _checked(site: Site, spec: ContainerSpec) -> Iterator[tuple[ContainerSpec, tuple[str, ...]]]:
-    """`check` for a new container, and the directories of its layers: an image's stay until it is on record."""
+    """`check` for a new container, and where its layers are: an image's stay until it is on record."""
     with site.image_of(spec) as image:
         if image is not None:
             yield check(site, merge_image(spec, image)), site.images.layer_dirs(image)
