@@ -202,6 +202,8 @@ class ProcView:
         with self._lock:
             if self._closed or self._fuse_fd < 0:
                 return
+            if not os.path.isdir(self._directory):
+                return  # somebody has cleared all of it away, and ended the server by that
             _LOG.warning("the process that serves /proc to containers (%d) had ended; another took over", pid)
             if self._hold is not None:
                 self._hold.close()

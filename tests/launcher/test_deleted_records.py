@@ -17,9 +17,15 @@ pytestmark = pytest.mark.kernel
 Run = Callable[..., Container]
 
 
+def delete_record(place: Place) -> None:
+    """Once its supervisor has begun the log, the last thing that is made there."""
+    assert eventually((place.state_of("t") / "log").exists)
+    shutil.rmtree(place.state_of("t"))
+
+
 def test_its_end_is_seen_and_its_cgroups_go(place: Place, launcher: Launcher, run: Run) -> None:
     container = run("sleep 60")
-    shutil.rmtree(place.state_of("t"))
+    delete_record(place)
     assert container.pid is not None
     os.kill(container.pid, signal.SIGKILL)
 
@@ -41,7 +47,7 @@ def test_it_can_be_stopped_and_its_name_is_free_again(
     place: Place, launcher: Launcher, run: Run, auto_remove: bool
 ) -> None:
     run("sleep 60", auto_remove=auto_remove)
-    shutil.rmtree(place.state_of("t"))
+    delete_record(place)
 
     assert launcher.stop("t", 0.1) is True
 
@@ -54,7 +60,7 @@ def test_it_can_be_stopped_and_its_name_is_free_again(
 
 def test_it_can_be_removed_while_it_runs(place: Place, launcher: Launcher, run: Run) -> None:
     run("sleep 60")
-    shutil.rmtree(place.state_of("t"))
+    delete_record(place)
 
     launcher.remove("t", force=True)
 
@@ -67,7 +73,7 @@ def test_its_end_is_seen_even_if_its_supervisor_was_killed_too(
 ) -> None:
     run("sleep 60")
     supervisor = read_init(place)["supervisor_pid"]
-    shutil.rmtree(place.state_of("t"))
+    delete_record(place)
     os.kill(supervisor, signal.SIGKILL)
     assert eventually(lambda: bool(events_of(place, "supervisor.lost")))
 
@@ -81,7 +87,7 @@ def test_it_can_be_removed_although_its_supervisor_is_stopped(
 ) -> None:
     run("sleep 60")
     stop_supervisor(place)
-    shutil.rmtree(place.state_of("t"))
+    delete_record(place)
 
     launcher.remove("t", force=True)
 
