@@ -4,6 +4,7 @@ import ctypes
 import json
 import os
 import stat
+import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 
 from launcher import BadSpec, Container, ContainerSpec, Launcher
 from launcher.idranges import FIRST, parse_ids, parse_subordinate_ids
+from launcher.images import ImageConfig
 from launcher.namespaces import FLAGS
 from launcher.userns import IdRange
 from tests.launcher.conftest import Place
@@ -310,3 +312,43 @@ def test_a_range_that_cannot_be_is_refused(run: Run, place: Place, size: str) ->
 def test_ranges_of_the_host_are_read_as_they_stand() -> None:
     assert list(parse_subordinate_ids("u:100000:65536\n# x\nbad\nv:x:1\nw:5:0\n")) == [IdRange(100000, 65536)]
     assert list(parse_ids("root:x:0:0::/:\nbad\nz:x:q:1\n")) == [IdRange(0, 1)]
+
+
+def test_layers_of_an_image_are_mapped_each_and_shared(
+    place: Place, run: Run, launcher: Launcher, busybox_root: Path, tmp_path: Path
+) -> None:
+    """A file that a layer deleted stays deleted, and what is committed has the image's own ids."""
+    subprocess.run(["tar", "-C", busybox_root, "-cf", tmp_path / "root.tar", "."], check=True)
+    with (tmp_path / "root.tar").open("rb") as file:
+        launcher.images.tag("busybox:1", [launcher.images.add_layer(file)], ImageConfig())
+    image = {"rootfs": "", "image": "busybox:1"}
+    run("rm /etc/group; echo x > /etc/added; chown 7:8 /etc/added", userns="auto", **image)
+    launcher.wait("t", 20)
+
+    launcher.commit("t", "changed:1")
+    script = (
+        "stat -c '%u:%g' / /bin/busybox /etc/added; ls /etc/group 2>/dev/null || echo gone; touch /etc/new"
+    )
+    run(script, name="second", userns="auto", rootfs="", image="changed:1")
+    run("stat -c '%u:%g' /etc/added", name="third", rootfs="", image="changed:1")
+    launcher.wait("second", 20)
+    launcher.wait("third", 20)
+
+    assert [line.data for line in launcher.read_log("second")] == [b"0:0", b"0:0", b"7:8", b"gone"]
+    assert [line.data for line in launcher.read_log("third")] == [b"7:8"]
+    assert (place.state_of("second") / "upper/etc/new").stat().st_uid == range_of(place, "second").base
+
+
+@pytest.mark.parametrize("theirs", ["host", "auto"])
+def test_all_that_can_be_joined_is_joined_with_ids_of_its_own(run: Run, theirs: str) -> None:
+    first = run("sleep 60", name="first", userns=theirs)
+    kinds = {"pid": "pid", "ipc": "ipc", "uts": "uts", "net": "network"}
+
+    container = run("sleep 60", userns="auto", **dict.fromkeys(kinds.values(), "container:first"))
+
+    same = {kind for kind in FLAGS if _link(first.pid, kind) == _link(container.pid, kind)}
+    assert same - {"time"} == set(kinds)
+
+
+def _link(pid: int | None, kind: str) -> str:
+    return os.readlink(f"/proc/{pid}/ns/{kind}")
