@@ -7,12 +7,14 @@ container with a network is launched; a host without it has no bridge networks, 
 from __future__ import annotations
 
 import ctypes
+import socket
 import threading
 from typing import Final
 
 from launcher.network.errors import NetworkUnavailable
 
 LIBRARY: Final = "libnftables.so.1"
+NETLINK_NETFILTER: Final = 12
 
 
 class RulesRefused(Exception):
@@ -32,12 +34,21 @@ def _load() -> ctypes.CDLL:
     return library
 
 
+def _refuse_kernel_without_netfilter() -> None:
+    """The library ends the whole process where it cannot open this socket: exit(NFT_EXIT_NONL), status 3."""
+    try:
+        socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, NETLINK_NETFILTER).close()
+    except OSError as e:
+        raise NetworkUnavailable(f"bridge networks need nf_tables in the kernel: {e.strerror}") from None
+
+
 class Nft:
     """One context of the library, used by one thread at a time; it works on the namespace of that thread."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._library = _load()
+        _refuse_kernel_without_netfilter()
         self._context = ctypes.c_void_p(self._library.nft_ctx_new(ctypes.c_uint32(0)))
         self._library.nft_ctx_buffer_output(self._context)
         self._library.nft_ctx_buffer_error(self._context)
