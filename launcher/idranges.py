@@ -33,6 +33,8 @@ class IdRanges:
     def __init__(self, containers_dir: str) -> None:
         self._containers_dir = containers_dir
         self._lock = threading.Lock()
+        # By container; read once, then kept: 200 launches at once must not read 200 records each.
+        self._held: dict[str, IdRange] | None = None
 
     def of(self, name: str, userns: str) -> IdRange | None:
         """The container's range, chosen now if it has none; None where it uses the host's ids.
@@ -40,16 +42,33 @@ class IdRanges:
         Where its directory is there, the range is put on record in it. That becomes durable with the record
         of the first process, which repeats it.
         """
-        if userns == "host":
-            return None
-        directory = f"{self._containers_dir}/{name}"
         with self._lock:
-            if (held := _read(directory)) is not None:
-                return held
-            chosen = _read_of_first(directory) or self._lowest_free(size_of(userns))
-            with contextlib.suppress(FileNotFoundError), records.opened_directory(directory) as fd:
-                records.write_record(fd, records.IDS, asdict(chosen), durable=False)
-        return chosen
+            if userns == "host":
+                if self._held is not None:
+                    self._held.pop(name, None)
+                return None
+            held = self._known()
+            held.pop(name, None)
+            directory = f"{self._containers_dir}/{name}"
+            if (chosen := _read(directory)) is None:
+                chosen = _read_of_first(directory) or self._lowest_free(size_of(userns))
+                with contextlib.suppress(FileNotFoundError), records.opened_directory(directory) as fd:
+                    records.write_record(fd, records.IDS, asdict(chosen), durable=False)
+            held[name] = chosen
+            return chosen
+
+    def _known(self) -> dict[str, IdRange]:
+        """All ranges of containers whose directories are there."""
+        if self._held is None:
+            self._held = {}
+            for name in os.listdir(self._containers_dir):
+                directory = f"{self._containers_dir}/{name}"
+                if (found := _read(directory) or _read_of_first(directory)) is not None:
+                    self._held[name] = found
+        gone = [name for name in self._held if not os.path.isdir(f"{self._containers_dir}/{name}")]
+        for name in gone:
+            del self._held[name]
+        return self._held
 
     def _lowest_free(self, size: int) -> IdRange:
         base = FIRST
@@ -64,10 +83,7 @@ class IdRanges:
         return IdRange(base, size)
 
     def _taken(self) -> Iterator[IdRange]:
-        for name in os.listdir(self._containers_dir):
-            directory = f"{self._containers_dir}/{name}"
-            if (held := _read(directory) or _read_of_first(directory)) is not None:
-                yield held
+        yield from self._known().values()
         for path in _HOSTS_RANGES:
             yield from parse_subordinate_ids(_text(path))
         for path in _HOSTS_IDS:
@@ -83,14 +99,20 @@ def size_of(userns: str) -> int:
 
 
 def _read(directory: str) -> IdRange | None:
-    record = records.read_record(directory, records.IDS)
-    return None if record is None else IdRange(int(record["base"]), int(record["size"]))
+    return _range(records.read_record(directory, records.IDS))
 
 
 def _read_of_first(directory: str) -> IdRange | None:
     """A crash of the host may have taken the range's own record."""
-    intent = (records.read_record(directory, records.INIT) or {}).get("intent") or {}
-    return IdRange(**intent["ids"]) if "ids" in intent else None
+    intent = (records.read_record(directory, records.INIT) or {}).get("intent")
+    return _range(intent.get("ids")) if isinstance(intent, dict) else None
+
+
+def _range(wire: object) -> IdRange | None:
+    """None for what is damaged, and for none."""
+    if isinstance(wire, dict) and all(isinstance(wire.get(key), int) for key in ("base", "size")):
+        return IdRange(wire["base"], wire["size"])
+    return None
 
 
 def _text(path: str) -> str:

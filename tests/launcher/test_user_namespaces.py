@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from launcher import BadSpec, Container, ContainerSpec, Launcher
-from launcher.idranges import FIRST, parse_ids, parse_subordinate_ids
+from launcher.idranges import FIRST, IdRanges, parse_ids, parse_subordinate_ids
 from launcher.images import ImageConfig
 from launcher.namespaces import FLAGS
 from launcher.userns import IdRange
@@ -307,6 +307,22 @@ def test_a_range_that_cannot_be_is_refused(run: Run, place: Place, size: str) ->
         run("true", userns=f"auto:{size}")
 
     assert not place.remains("t")
+
+
+def test_a_damaged_record_of_a_range_stops_nobody(tmp_path: Path) -> None:
+    for name, text in (("a", "[]"), ("b", '{"base": "x"}'), ("c", "{"), ("d", '{"base": 1, "size": 2}')):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "ids.json").write_text(text)
+    ranges = IdRanges(str(tmp_path))
+    (tmp_path / "new").mkdir()
+
+    first = ranges.of("new", "auto")
+
+    assert first is not None and first.base >= FIRST
+    assert ranges.of("new", "auto") == first
+    assert ranges.of("other", "auto:70000") == IdRange(first.base + first.size, 70000)
+    assert not (tmp_path / "other").exists()
+    assert ranges.of("d", "auto") == IdRange(1, 2)
 
 
 def test_ranges_of_the_host_are_read_as_they_stand() -> None:
