@@ -255,7 +255,7 @@ def _only(value: Any, at: str, keys: str) -> None:
         raise BadSpec(at, "must be an object")
     for key in value:
         if key not in keys.split():
-            raise BadSpec(f"{at}.{str(key)[:64]}", "is not a key of a seccomp profile")
+            raise BadSpec(at, f"{str(key)[:64]!r} is not a key of a seccomp profile")
 
 
 def _items(holder: Mapping[str, Any], key: str, at: str) -> list[tuple[Any, str]]:

@@ -32,10 +32,10 @@ def profile(*rules: object, **top: object) -> dict[str, Any]:
     [
         ({}, "seccomp.defaultAction: is required"),
         ({"defaultAction": "ALLOW"}, "seccomp.defaultAction: 'ALLOW' is none of SCMP_ACT_KILL, "),
-        (profile(default_action=1), "seccomp.default_action: is not a key of a seccomp profile"),
+        (profile(default_action=1), "seccomp: 'default_action' is not a key of a seccomp profile"),
         (profile(RULE, {}), "seccomp.syscalls[1].names: is required"),
         (profile({"names": ["chmod"]}), "seccomp.syscalls[0].action: is required"),
-        (profile({**RULE, "exclude": {}}), "seccomp.syscalls[0].exclude: is not a key"),
+        (profile({**RULE, "exclude": {}}), "seccomp.syscalls[0]: 'exclude' is not a key"),
         (profile({**RULE, "names": "chmod"}), "seccomp.syscalls[0].names: must be a list"),
         (profile({**RULE, "names": ["a b"]}), "seccomp.syscalls[0].names[0]: 'a b' is not the name"),
         (profile({**RULE, "errnoRet": 5000}), "seccomp.syscalls[0].errnoRet: must be a whole number"),
