@@ -44,6 +44,8 @@ class Config:
         network_pool: CIDR of containers on the bridge; ``auto``: a free part of 10.88.0.0/13.
         network_uplinks: devices that forward for containers, beside those of the default routes.
         network_prepared: networks that are made ahead of launches, once one was used.
+        image_layer_bytes: what one layer of an image may unpack to.
+        image_entries: how many files and directories one layer may have.
         interval_sec: seconds between two sweeps.
         history_sec: seconds of full-resolution history kept in memory.
     """
@@ -63,6 +65,8 @@ class Config:
     network_pool: str = "auto"
     network_uplinks: tuple[str, ...] = ()
     network_prepared: int = 4
+    image_layer_bytes: int = 32 << 30
+    image_entries: int = 500_000
     interval_sec: float = 1.0
     history_sec: float = 900.0
 
@@ -117,6 +121,8 @@ def check_config(config: Config) -> Config:
     _check_pool(config.network_pool)
     if not 0 <= config.network_prepared <= 256:
         raise ConfigError(f"network.prepared {config.network_prepared} is out of range: use 0 to 256")
+    if config.image_layer_bytes < 1 << 20 or config.image_entries < 1:
+        raise ConfigError("images.layer_bytes and images.entries are too small: use 1048576 and 1, or more")
     for address in config.listen:
         host, _ = parse_listen(address)
         if not is_loopback(host) and not config.allow_plain_http:
@@ -206,6 +212,8 @@ _KEYS: Final[dict[tuple[str, str], tuple[str, Callable[[object], object]]]] = {
     ("network", "pool"): ("network_pool", _text),
     ("network", "uplinks"): ("network_uplinks", _texts),
     ("network", "prepared"): ("network_prepared", _whole),
+    ("images", "layer_bytes"): ("image_layer_bytes", _whole),
+    ("images", "entries"): ("image_entries", _whole),
     ("monitor", "interval"): ("interval_sec", _duration),
     ("monitor", "rings"): ("history_sec", _duration),
 }

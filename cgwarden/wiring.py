@@ -100,6 +100,7 @@ class Parts:
             ),
         )
         self.launcher.images.tell = self._on_image_event
+        self.launcher.images.limit(layer_bytes=config.image_layer_bytes, entries=config.image_entries)
         self.journal = Journal(str(state_dir / "journal.db"))
         self.enforcer = Enforcer(
             hierarchies=hierarchies,

@@ -35,7 +35,7 @@ class Layers:
 
     def __init__(self, directory: str, limits: Limits) -> None:
         self._directory = directory
-        self._limits = limits
+        self.limits = limits
         self._lock = threading.Lock()
         self._unpacking: dict[str, threading.Lock] = {}
         self._pins: Counter[str] = Counter()
@@ -83,7 +83,7 @@ class Layers:
             os.mkdir(f"{staging}/tree", 0o755)
             reach("image.staged")
             with self._room:
-                done = unpack_blob(blob, f"{staging}/tree", self._limits)
+                done = unpack_blob(blob, f"{staging}/tree", self.limits)
             if digest is not None and done.digest != digest:
                 raise DigestMismatch("a layer", digest, done.digest)
             if diff_id is not None and done.diff_id != diff_id:

@@ -39,12 +39,20 @@ class ImageStore:
 
     def __init__(self, state_dir: str, *, limits: Limits | None = None) -> None:
         self.state_dir = state_dir
-        self.limits = limits or Limits()
         self.tell: Callable[[str, str, dict[str, Any]], None] = lambda _type, _name, _detail: None
         """Hears of every change: its type, the names it is about, and details."""
         self._fresh: Counter[str] = Counter()
-        self.layers = Layers(f"{state_dir}/layers", self.limits)
+        self.layers = Layers(f"{state_dir}/layers", limits or Limits())
         self.catalog = Catalog(f"{state_dir}/images")
+
+    @property
+    def limits(self) -> Limits:
+        """Where unpacking stops."""
+        return self.layers.limits
+
+    def limit(self, *, layer_bytes: int, entries: int) -> None:
+        """Unpack up to these from now on."""
+        self.layers.limits = replace(self.limits, layer_bytes=layer_bytes, entries=entries)
 
     def resolve(self, ref: str) -> Image:
         """The image that a reference, an id or the beginning of one stands for; UnknownImage for none."""
