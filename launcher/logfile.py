@@ -84,9 +84,23 @@ class LogWriter:
 
     def _append(self, stream: str, lines: list[bytes], piece: bytes | None) -> None:
         head = f"{rfc3339()} {stream} ".encode()
-        text = b"".join(head + b"F " + line + b"\n" for line in lines)
+        told = [head + b"F " + line + b"\n" for line in lines]
         if piece is not None:
-            text += head + b"P " + piece + b"\n"
+            told.append(head + b"P " + piece + b"\n")
+        if told:
+            self._put(told)
+
+    def _put(self, told: list[bytes]) -> None:
+        """No more at once than a file shall have; a single line is written however long it is."""
+        text = b"".join(told)
+        if len(text) <= self._max_bytes or len(told) == 1:
+            self._write(text)
+        else:
+            half = len(told) // 2
+            self._put(told[:half])
+            self._put(told[half:])
+
+    def _write(self, text: bytes) -> None:
         try:
             if self._is_full(len(text)):
                 self._rotate()

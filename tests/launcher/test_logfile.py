@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from launcher import syscalls
 from launcher.logfile import PATIENCE, LogLine, LogWriter
 from launcher.logreader import CHUNK_BYTES, LogReader
 
@@ -168,6 +169,56 @@ def test_a_full_disk_loses_output_and_counts_it(tmp_path: Path, dir_fd: int) -> 
     log.write("stdout", b"nobody keeps this\n")
 
     assert log.lost_bytes > 0
+
+
+@pytest.mark.parametrize("max_files", [1, 2, 5])
+def test_as_many_files_are_kept_as_was_asked_for(tmp_path: Path, dir_fd: int, max_files: int) -> None:
+    log = LogWriter(dir_fd, max_bytes=1000, max_files=max_files)
+
+    for number in range(1000):
+        log.write("stdout", b"line %d\n" % number)
+
+    names = ["log", *(f"log.{age}" for age in range(1, max_files))]
+    assert sorted(os.listdir(tmp_path)) == names
+    numbers = [int(line.data.split()[1]) for line in read_log(tmp_path)]
+    assert numbers == list(range(numbers[0], 1000))
+    assert len(numbers) > 15 * (max_files - 1)
+    log.close()
+
+
+def test_a_follower_misses_nothing_over_rotations_of_many_files(tmp_path: Path, dir_fd: int) -> None:
+    log = LogWriter(dir_fd, max_bytes=500, max_files=4)
+    log.write("stdout", b"0\n")
+
+    # Three rotations between two looks.
+    writes = [partial(write_each, log, range(60 * step + 1, 60 * step + 61)) for step in range(10)]
+
+    assert follow(tmp_path, writes) == [b"%d" % number for number in range(601)]
+    log.close()
+
+
+def write_each(log: LogWriter, numbers: range) -> None:
+    for number in numbers:
+        log.write("stdout", b"%d\n" % number)
+
+
+@pytest.mark.kernel
+def test_a_disk_that_runs_full_keeps_whole_lines_and_counts_the_rest() -> None:
+    disk = syscalls.mount_fs(b"tmpfs", {b"size": b"64k", b"mode": b"700"}, 0)
+    log = LogWriter(disk)
+
+    for number in range(5000):
+        log.write("stdout", b"line %d\n" % number)
+
+    fd = os.open("log", os.O_RDONLY, dir_fd=disk)
+    kept = os.read(fd, 1 << 20)
+    os.close(fd)
+    assert kept.endswith(b"\n")
+    numbers = [int(line.rpartition(b" ")[2]) for line in kept.splitlines()]
+    assert numbers == list(range(len(numbers)))
+    assert log.lost_bytes > 0
+    log.close()
+    os.close(disk)
 
 
 def test_a_log_that_is_not_there_is_empty(tmp_path: Path) -> None:
