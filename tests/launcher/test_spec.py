@@ -56,7 +56,7 @@ GOOD: dict[str, Any] = {"name": "web", "rootfs": "/srv/root", "command": ["sleep
         ("hostname", "a_b"),
         ("hostname", "h" * 65),
         ("hostname", "x\n"),
-        ("network", "bridge"),
+        ("network", "bridges"),
         ("network", 0),
         ("limits", [1]),
         ("limits", {1: 2}),
