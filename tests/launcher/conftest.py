@@ -4,6 +4,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -169,6 +170,22 @@ def net_places(
 @pytest.fixture
 def net_place(net_places: Callable[[], NetPlace]) -> NetPlace:
     return net_places()
+
+
+Bridged = Callable[..., tuple[Container, dict[str, Any]]]
+
+
+@pytest.fixture
+def bridged(run: Run, launcher: Launcher) -> Bridged:
+    """Start a container on the bridge; what is told of its network comes with it."""
+
+    def start(script: str = "sleep 60", **fields: object) -> tuple[Container, dict[str, Any]]:
+        container = run(script, **({"network": "bridge"} | fields))
+        told = launcher.network_of(container)
+        assert told is not None
+        return container, told
+
+    return start
 
 
 def eventually(look: Callable[[], bool], timeout_sec: float = 10.0) -> bool:

@@ -20,6 +20,15 @@ LOST_SEC = 0.4
 """How long to wait for what shall not come."""
 
 
+SERVE = "nc -ll -p 80 -e cat"
+"""A program that sends back what it gets by TCP."""
+
+
+def published(port: int, host_port: int = 0, **more: object) -> list[dict[str, object]]:
+    """A wish for one published port."""
+    return [{"container_port": port, "host_port": host_port} | more]
+
+
 class NetworkHost:
     """`eth9` is the uplink, with the only default route; the world at its other end routes nothing back."""
 

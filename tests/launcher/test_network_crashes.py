@@ -13,8 +13,7 @@ import pytest
 
 from launcher.failpoints import STEPS
 from tests.launcher.conftest import NetPlace, eventually
-from tests.launcher.hosts import HOST_ADDRESS, NetworkHost, answer_of
-from tests.launcher.test_network import SERVE, published
+from tests.launcher.hosts import HOST_ADDRESS, SERVE, NetworkHost, answer_of, published
 
 pytestmark = pytest.mark.kernel
 
@@ -83,7 +82,7 @@ def test_a_daemon_killed_at_this_step_leaves_no_network_that_the_next_one_does_n
 
 def test_a_network_survives_the_daemon(net_place: NetPlace, net_host: NetworkHost) -> None:
     live_until(net_place, "none", ("run", "t"))
-    assert answer_of(net_host.outside, HOST_ADDRESS, 8080) == "hello"
+    assert eventually(lambda: answer_of(net_host.outside, HOST_ADDRESS, 8080) == "hello")
 
     launcher = net_place.launcher()
 
@@ -100,6 +99,7 @@ def test_rules_that_somebody_flushed_are_back_with_the_next_daemon(
     net_place: NetPlace, net_host: NetworkHost
 ) -> None:
     live_until(net_place, "none", ("run", "t"))
+    assert eventually(lambda: answer_of(net_host.outside, HOST_ADDRESS, 8080) == "hello")
     net_host.flush()
     assert answer_of(net_host.outside, HOST_ADDRESS, 8080) == ""
 
