@@ -13,8 +13,8 @@ from typing import Final
 
 BTRFS_MAGIC: Final = 0x9123683E
 SNAP_DESTROY: Final = 0x5000940F
-SNAP_CREATE_V2: Final = 0x50009417
-SUBVOL_CREATE_V2: Final = 0x50009418
+SNAP_CREATE: Final = 0x50009417
+SUBVOL_CREATE: Final = 0x50009418
 SUBVOL_SETFLAGS: Final = 0x4008941A
 INO_LOOKUP: Final = 0xD0009412
 QUOTA_CTL: Final = 0xC0109428
@@ -26,7 +26,7 @@ QGROUP_LIMIT_MAX_EXCL: Final = 2
 TOP_INODE: Final = 256
 """The inode number of every subvolume's own directory."""
 _FLAGS: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-_V2_NAME_OFFSET: Final = 56
+_NAME_OFFSET: Final = 56
 
 
 def is_btrfs(path: str) -> bool:
@@ -40,14 +40,14 @@ def is_btrfs(path: str) -> bool:
 
 def create(path: str) -> None:
     """A new, empty subvolume."""
-    _named(SUBVOL_CREATE_V2, path, fd=0, flags=0)
+    _named(SUBVOL_CREATE, path, fd=0, flags=0)
 
 
 def snapshot(source: str, path: str, *, read_only: bool = False) -> None:
     """A snapshot of the subvolume `source`; it is whole or not there, also after a crash of the host."""
     fd = os.open(source, _FLAGS)
     try:
-        _named(SNAP_CREATE_V2, path, fd=fd, flags=SUBVOL_RDONLY if read_only else 0)
+        _named(SNAP_CREATE, path, fd=fd, flags=SUBVOL_RDONLY if read_only else 0)
     finally:
         os.close(fd)
 
@@ -56,7 +56,7 @@ def _named(request: int, path: str, fd: int, flags: int) -> None:
     above, name = os.path.split(path)
     args = bytearray(4096)
     struct.pack_into("=qQQ", args, 0, fd, 0, flags)
-    args[_V2_NAME_OFFSET : _V2_NAME_OFFSET + len(os.fsencode(name))] = os.fsencode(name)
+    args[_NAME_OFFSET : _NAME_OFFSET + len(os.fsencode(name))] = os.fsencode(name)
     with _directory(above) as parent, _named_in_error(path):
         fcntl.ioctl(parent, request, args)
 

@@ -1,7 +1,7 @@
 """The thin pool of one daemon: two loop files or given devices, and the thin devices in it, by number.
 
     STATE_DIR/devmapper/data  meta   sparse files; links to block devices are taken as those devices
-                        devices.json which number is whose: written before a device is made, so that a crash
+                        thin.json which number is whose: written before a device is made, so that a crash
                                      leaves nothing that nobody knows of
 
 The pool is active while one of its devices is, and goes with the last.
@@ -85,7 +85,7 @@ class ThinPool:
     def read_table(self) -> dict[str, Any]:
         """{"who": {"id", "sectors", …}} of every thin device."""
         try:
-            with open(f"{self._directory}/devices.json") as file:
+            with open(f"{self._directory}/thin.json") as file:
                 table: dict[str, Any] = json.load(file)
                 return table
         except FileNotFoundError:
@@ -93,7 +93,7 @@ class ThinPool:
 
     def write_table(self, table: dict[str, Any]) -> None:
         """Durable: it must know of a device before the pool does."""
-        path = f"{self._directory}/devices.json"
+        path = f"{self._directory}/thin.json"
         with open(f"{path}.new", "w") as file:
             json.dump(table, file)
             file.flush()
