@@ -26,6 +26,10 @@ class CannotCommit(LauncherError):
     """There is no image that this container's changes could be a layer of."""
 
 
+class ChangesUnreadable(LauncherError):
+    """The kernel refused to show what a container changed."""
+
+
 class Layering:
     def __init__(self, site: Site, registry: Registry, images: ImageStore) -> None:
         self._site = site
@@ -114,4 +118,4 @@ def _explained(name: str) -> Iterator[None]:
         yield
     except OSError as e:
         where = f"{e.filename}: " if e.filename else ""
-        raise LauncherError(f"the changes of {name!r} cannot be read: {where}{e.strerror or e}") from e
+        raise ChangesUnreadable(f"the changes of {name!r} cannot be read: {where}{e.strerror or e}") from e

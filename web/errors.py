@@ -17,7 +17,7 @@ from launcher import errors as launching
 from launcher import layering
 from launcher import network as networking
 from launcher.images import errors as imaging
-from launcher.rootfs import driver
+from launcher.rootfs import driver, entries, roots
 from monitor import UnknownMetric
 from web.problems import INTERNAL, INVALID, TIMEOUT, Kind, Problem, answer, at, of_status
 from web.queries import complain
@@ -73,6 +73,9 @@ _NO_ROOM: Final = Kind("bad-request", 422, "The limit leaves no room to start a 
 _NO_DRIVER: Final = Kind(
     "not-offered", 501, "This host cannot serve that root driver", "`cgwarden doctor` tells what is missing"
 )
+_UNREADABLE: Final = Kind("changes-unreadable", 500, "What the container changed cannot be read")
+_TOO_DEEP: Final = Kind("conflict", 409, "What the container changed cannot be told")
+_ROOT_STAYS: Final = Kind("conflict", 409, "The container's root cannot be removed now")
 _CANNOT_COMMIT: Final = Kind("conflict", 409, "No image can be made of this container")
 _CANNOT_COPY: Final = Kind("cannot-copy", 422, "That cannot be copied", exit_code=1)
 _LAUNCH_FAILED: Final = Kind("launch-failed", 500, "The launch failed; nothing was left behind")
@@ -101,6 +104,9 @@ KINDS: Final[dict[type[Exception], Kind]] = {
     networking.NetworkUnavailable: _NO_NETWORK,
     networking.NetworkFailed: _LAUNCH_FAILED,
     layering.CannotCommit: _CANNOT_COMMIT,
+    layering.ChangesUnreadable: _UNREADABLE,
+    entries.TooDeep: _TOO_DEEP,
+    roots.RootNotRemoved: _ROOT_STAYS,
     driver.DriverUnavailable: _NO_DRIVER,
     launching.CannotCopy: _CANNOT_COPY,
     launching.LaunchFailed: _LAUNCH_FAILED,

@@ -28,6 +28,10 @@ DRIVERS: Final = ("overlay", "btrfs", "vfs", "devmapper")
 RECORD: Final = "root.json"
 
 
+class RootNotRemoved(LauncherError):
+    """The container stays on record, so that its removal can be tried again."""
+
+
 class Roots:
     """One for each daemon; drivers hold no state but what is on disk and in the kernel."""
 
@@ -167,7 +171,7 @@ class Roots:
                 self._drivers[source.driver].remove(name)
             except OSError as e:
                 where = f"{e.filename}: " if e.filename else ""
-                raise LauncherError(f"the root of {name!r} could not be removed: {where}{e.strerror}") from e
+                raise RootNotRemoved(f"the root of {name!r} could not be removed: {where}{e.strerror}") from e
 
     def sweep(self, used: Set[str]) -> list[tuple[str, str]]:
         """After a crash: whatever belongs to no container of `used` goes; (name, what it was) for each."""

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from launcher import Launcher
+from launcher.rootfs.entries import TooDeep
 from tests.launcher.conftest import Place
 from tests.launcher.rootfs.conftest import Start, changes, output
 
@@ -108,3 +109,13 @@ def test_a_read_only_container_writes_nothing(start: Start, launcher: Launcher) 
 
     assert any("Read-only file system" in line for line in output(launcher))
     assert changes(launcher) == []
+
+
+def test_a_tree_deeper_than_we_follow_is_said_so_in_one_line(start: Start, launcher: Launcher) -> None:
+    start("mkdir -p /$(printf 'd/%.0s' $(seq 300))")
+    launcher.wait("t", 20)
+
+    with pytest.raises(TooDeep, match="directories more than 200 levels deep are not followed"):
+        launcher.diff("t")
+
+    launcher.remove("t")
