@@ -4,9 +4,10 @@ the nodes that its /dev gets.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import stat
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from cgroupfs import DeviceRule
@@ -30,45 +31,73 @@ MKNOD_DEVICE_RULES: Final = (DeviceRule(True, "c", None, None, "m"), DeviceRule(
 def device_rules(spec: ContainerSpec) -> tuple[DeviceRule, ...]:
     """What is allowed to this container; everything else is denied first."""
     may_make = "MKNOD" in plan_capabilities(spec.cap_add, spec.cap_drop)
-    asked = tuple(_rule(f"devices/{index}/source", device) for index, device in enumerate(spec.devices))
+    asked = tuple(
+        _rule(node, device["permissions"])
+        for index, device in enumerate(spec.devices)
+        for node in _nodes_of(f"devices/{index}/source", device)
+    )
     return DEFAULT_DEVICE_RULES + (MKNOD_DEVICE_RULES if may_make else ()) + asked
 
 
-def _rule(field: str, device: Mapping[str, Any]) -> DeviceRule:
-    found = _stat(field, device["source"])
+def _rule(node: Node, permissions: str) -> DeviceRule:
     # `m` always: the first process makes the node when it is in the cgroup already.
-    permissions = "".join(sorted({*device["permissions"], "m"}, key="rwm".index))
-    kind = "b" if stat.S_ISBLK(found.st_mode) else "c"
-    return DeviceRule(True, kind, os.major(found.st_rdev), os.minor(found.st_rdev), permissions)
-
-
-def _stat(field: str, source: str) -> os.stat_result:
-    try:
-        found = os.stat(source)
-    except OSError as e:
-        raise BadSpec(field, f"{source}: {(e.strerror or str(e)).lower()}") from None
-    if not stat.S_ISBLK(found.st_mode) and not stat.S_ISCHR(found.st_mode):
-        raise BadSpec(field, f"{source} is not a device")
-    return found
+    allowed = "".join(sorted({*permissions, "m"}, key="rwm".index))
+    kind = "b" if stat.S_ISBLK(node.mode) else "c"
+    return DeviceRule(True, kind, os.major(node.number), os.minor(node.number), allowed)
 
 
 def check_devices(spec: ContainerSpec) -> None:
     """Refuse, by field, what cannot be given."""
     device_rules(spec)
     for index, device in enumerate(spec.devices):
-        field = f"devices/{index}/target"
-        target = os.path.normpath(device["target"] or device["source"])
+        target = _target_of(device)
         if not target.startswith("/dev/") or target.startswith("/dev/shm/") or places.is_kept(target):
-            raise BadSpec(
-                field, f"{target}: a device must appear below the container's /dev, and replace nothing there"
-            )
+            why = "a device must appear below the container's /dev, and replace nothing there"
+            raise BadSpec(f"devices/{index}/target", f"{target}: {why}")
 
 
 def device_nodes(spec: ContainerSpec) -> tuple[Node, ...]:
     """What the container's /dev gets besides the usual."""
-    nodes = []
-    for index, device in enumerate(spec.devices):
-        found = _stat(f"devices/{index}/source", device["source"])
-        name = os.path.normpath(device["target"] or device["source"]).removeprefix("/dev/")
-        nodes.append(Node(name, found.st_mode, found.st_rdev, found.st_uid, found.st_gid))
-    return tuple(nodes)
+    return tuple(
+        node
+        for index, device in enumerate(spec.devices)
+        for node in _nodes_of(f"devices/{index}/source", device)
+    )
+
+
+def _nodes_of(field: str, device: Mapping[str, Any]) -> list[Node]:
+    """The device, or all that are in the directory, at their places below the container's /dev."""
+    source, below = device["source"], _target_of(device).removeprefix("/dev/")
+    try:
+        found = os.stat(source)
+    except OSError as e:
+        raise BadSpec(field, f"{source}: {(e.strerror or str(e)).lower()}") from None
+    if _is_device(found):
+        return [_node(below, found)]
+    nodes = list(_in_directory(source, below)) if stat.S_ISDIR(found.st_mode) else []
+    if not nodes:
+        raise BadSpec(field, f"{source} is not a device, nor a directory of devices")
+    return nodes
+
+
+def _in_directory(source: str, below: str) -> Iterator[Node]:
+    """Links are passed over: what they lead to has a name of its own."""
+    for above, _directories, names in os.walk(source):
+        for name in sorted(names):
+            path = f"{above}/{name}"
+            with contextlib.suppress(FileNotFoundError):
+                if _is_device(found := os.lstat(path)):
+                    yield _node(f"{below}{path.removeprefix(source.rstrip('/'))}", found)
+
+
+def _is_device(found: os.stat_result) -> bool:
+    return stat.S_ISBLK(found.st_mode) or stat.S_ISCHR(found.st_mode)
+
+
+def _node(name: str, found: os.stat_result) -> Node:
+    return Node(name, found.st_mode, found.st_rdev, found.st_uid, found.st_gid)
+
+
+def _target_of(device: Mapping[str, Any]) -> str:
+    target: str = device["target"] or device["source"]
+    return os.path.normpath(target)

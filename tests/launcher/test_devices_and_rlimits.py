@@ -44,6 +44,14 @@ def test_a_device_opens_only_as_permitted(output: Output) -> None:
     assert "read" not in lines
 
 
+def test_a_directory_gives_the_devices_in_it(output: Output) -> None:
+    lines = output(
+        "ls /dev/given; (exec 3<>/dev/given/tun) && echo opened", devices=device("/dev/net", "/dev/given")
+    )
+
+    assert lines == ["tun", "opened"]
+
+
 def test_a_device_that_was_not_given_does_not_open(output: Output) -> None:
     lines = output("mknod /dev/tun c 10 200; (exec 3<>/dev/tun) && echo opened", cap_add=["MKNOD"])
 
