@@ -10,6 +10,10 @@ from cgroupfs import errors as reading
 from enforcer import errors as enforcing
 from launcher import errors as launching
 from launcher import network as networking
+from launcher.layering import CannotCommit, ChangesUnreadable
+from launcher.rootfs.driver import DriverUnavailable
+from launcher.rootfs.entries import TooDeep
+from launcher.rootfs.roots import RootNotRemoved
 from tests.web.rig import Rig
 from web.errors import KINDS, kind_of
 from web.problems import INTERNAL, document
@@ -69,6 +73,11 @@ SLUGS = {
     networking.NetworkUnavailable: ("not-offered", 501),
     networking.NetworkFailed: ("launch-failed", 500),
     launching.StopTimeout: ("timeout", 504),
+    DriverUnavailable: ("not-offered", 501),
+    CannotCommit: ("conflict", 409),
+    ChangesUnreadable: ("changes-unreadable", 500),
+    TooDeep: ("conflict", 409),
+    RootNotRemoved: ("conflict", 409),
     enforcing.OwnerConflict: ("owner-conflict", 409),
     enforcing.BelowUsage: ("below-usage", 409),
     enforcing.BadWish: ("bad-request", 422),
