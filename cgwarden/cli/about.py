@@ -8,7 +8,7 @@ from cgwarden.cli.terminal import bold, print_json
 from cgwarden.client import Daemon
 
 _GROUPS = (
-    ("Start and end", "run create start restart exec stop kill rm wait"),
+    ("Start and end", "run create start restart exec attach cp stop kill rm wait"),
     ("Look", "ps inspect stats procs logs events why dashboard"),
     ("Steer", "limit freeze thaw group volume"),
     ("Images", "image"),
