@@ -101,10 +101,15 @@ def open_in(namespace: int, kind: int = socket.SOCK_STREAM, family: int = socket
     return made
 
 
-def answer_of(namespace: int, address: str, port: int) -> str:
+def is_silent(namespace: int, address: str, port: int) -> bool:
+    """Does nobody answer there by TCP?"""
+    return answer_of(namespace, address, port, LOST_SEC * 3) == ""
+
+
+def answer_of(namespace: int, address: str, port: int, patience_sec: float = PATIENCE_SEC) -> str:
     """What comes back for "hello" by TCP; empty where nobody answers."""
     with open_in(namespace) as client:
-        client.settimeout(LOST_SEC * 3)
+        client.settimeout(patience_sec)
         try:
             client.connect((address, port))
             client.sendall(b"hello\n")
@@ -113,10 +118,10 @@ def answer_of(namespace: int, address: str, port: int) -> str:
             return ""
 
 
-def echoed(namespace: int, address: str, port: int) -> bool:
+def echoed(namespace: int, address: str, port: int, patience_sec: float = PATIENCE_SEC) -> bool:
     """Does a datagram come back?"""
     with open_in(namespace, socket.SOCK_DGRAM) as client:
-        client.settimeout(LOST_SEC * 3)
+        client.settimeout(patience_sec)
         try:
             client.connect((address, port))
             client.send(b"hello")
