@@ -80,7 +80,8 @@ class DevMapper:
         size = (content * 5 // 4 + (64 << 20)) // _BLOCK * _BLOCK
         self._pool.make(key, size // dm.SECTOR)
         node = self._pool.activate(key)
-        make_ext4(node)
+        # The program's choice for so small a device would be other blocks, and fewer inodes than files.
+        make_ext4(node, "-b", str(_BLOCK), "-i", str(_BLOCK))
         with _mounted(node) as top:
             os.rmdir("lost+found", dir_fd=top)
             copy_layers_into(layers, f"/proc/self/fd/{top}", fresh=True)
@@ -110,7 +111,7 @@ class DevMapper:
             base = self._pool.read_table()[who]["base"]
             try:
                 with (
-                    _mounted(self._pool.activate(base)) as before,
+                    _mounted(self._pool.activate(base), read_only=True) as before,
                     _mounted(self._pool.activate(who)) as now,
                 ):
                     yield OpenTrees(before, now, False)
@@ -156,9 +157,9 @@ NOT_HERE: Final = (
 
 
 @contextlib.contextmanager
-def _mounted(node: str) -> Iterator[int]:
+def _mounted(node: str, *, read_only: bool = False) -> Iterator[int]:
     """The file system on a device, as an open directory of a mount that nobody else sees."""
-    tree = loop.mount_device(node)
+    tree = loop.mount_device(node, read_only=read_only)
     try:
         top = os.open(f"/proc/self/fd/{tree}", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:

@@ -102,7 +102,9 @@ def _held(device: str) -> Iterator[None]:
         os.close(fd)
 
 
-def mount_device(device: str) -> int:
+def mount_device(device: str, *, read_only: bool = False) -> int:
     """The ext4 on a block device as a detached mount; devices in it do not work."""
     options: dict[bytes, bytes | None] = {b"source": os.fsencode(device)}
+    if read_only:
+        options[b"ro"] = None
     return syscalls.mount_fs(b"ext4", options, syscalls.MOUNT_ATTR_NODEV)

@@ -85,10 +85,10 @@ def make_image(path: str, size_bytes: int) -> None:
         raise
 
 
-def make_ext4(path: str) -> None:
+def make_ext4(path: str, *more: str) -> None:
     """mkfs of a file or a device, which must be ours and empty; LaunchFailed with what the program said."""
     # No blocks for root alone (a container's root is the user), nothing written that can be written later.
-    options = ["-q", "-F", "-m", "0", "-E", "nodiscard,lazy_itable_init=1,root_owner=0:0"]
+    options = ["-q", "-F", "-m", "0", "-E", "nodiscard,lazy_itable_init=1,root_owner=0:0", *more]
     done = subprocess.run(
         ["mkfs.ext4", *options, path],
         env={"PATH": _SBIN},

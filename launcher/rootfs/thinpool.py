@@ -15,7 +15,6 @@ import hashlib
 import json
 import os
 import stat
-from collections.abc import Iterator
 from typing import Any, Final
 
 from launcher.failpoints import reach
@@ -145,15 +144,6 @@ class ThinPool:
         reach("root.unmade")
         del table[who]
         self.write_table(table)
-
-
-@contextlib.contextmanager
-def _there_already() -> Iterator[None]:
-    try:
-        yield
-    except OSError as e:
-        if e.errno != errno.EEXIST:
-            raise
 
 
 def parse_pool_status(text: str) -> tuple[float, float]:
