@@ -107,11 +107,9 @@ class ThinPool:
         table[who] = {"id": number, "sectors": sectors, **facts}
         self.write_table(table)
         reach("root.noted")
-        with _there_already():
-            order = (
-                f"create_thin {number}" if origin is None else f"create_snap {number} {table[origin]['id']}"
-            )
-            dm.send(self.name, order)
+        origin_id = None if origin is None else table[origin]["id"]
+        order = f"create_thin {number}" if origin_id is None else f"create_snap {number} {origin_id}"
+        dm.send(self.name, order)
 
     def set_facts(self, who: str, **facts: object) -> None:
         table = self.read_table()
