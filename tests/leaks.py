@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from launcher.network.errors import NetworkUnavailable
-from launcher.network.nft import Nft
+from launcher.network.nft import Nft, RulesRefused
 
 MARK: Final = "CGWARDEN_TEST_RUN"
 PREFIXES: Final = ("cgwtest", "cgwarden")
@@ -169,7 +169,7 @@ def _tables(scope: Scope) -> Iterator[str]:
         nft = Nft()
     except NetworkUnavailable:
         return
-    with contextlib.closing(nft):
+    with contextlib.closing(nft), contextlib.suppress(RulesRefused):
         for line in nft.run("list tables").splitlines():
             if scope.everything or line.split()[-1].startswith(PREFIXES):
                 yield line.removeprefix("table ")
