@@ -21,6 +21,7 @@ from launcher.rootfs import dm, loop
 from launcher.rootfs.copying import copy_layers_into
 from launcher.rootfs.driver import OpenTrees
 from launcher.rootfs.fingerprint import fingerprint
+from launcher.rootfs.merged import opened_merged
 from launcher.rootfs.overlay import make_ext4
 from launcher.rootfs.source import RootSource
 from launcher.rootfs.thinpool import ThinPool
@@ -173,8 +174,9 @@ def _mounted(node: str, *, read_only: bool = False) -> Iterator[int]:
 def _measure(path: str) -> int:
     """What a layer takes on disk, in bytes, and an inode's worth for each of its files."""
     total = 0
-    for _, directories, names, fd in os.fwalk(path):
-        for name in (*directories, *names):
-            with contextlib.suppress(FileNotFoundError):
-                total += os.stat(name, dir_fd=fd, follow_symlinks=False).st_blocks * 512 + 4096
+    with opened_merged((path,), path) as top:  # without what is mounted inside
+        for _, directories, names, fd in os.fwalk(".", dir_fd=top):
+            for name in (*directories, *names):
+                with contextlib.suppress(FileNotFoundError):
+                    total += os.stat(name, dir_fd=fd, follow_symlinks=False).st_blocks * 512 + _BLOCK
     return total
