@@ -114,6 +114,7 @@ def start(
     """One run of what is on record. Whatever fails, what belongs to the run is undone, the record stays."""
     with open_joins(spec, site.find) as joins, contextlib.ExitStack() as undo:
         make_run_dir(site, spec.name, undo)
+        site.roots.wake(spec)
         if site.proc_view.wanted(spec):
             site.proc_view.start()
         # The supervisor gets ready while we make the cgroups; if we fail, it sees its channel end and leaves.

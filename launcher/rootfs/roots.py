@@ -97,6 +97,12 @@ class Roots:
             raise LaunchFailed(f"prepare its root with driver {source.driver}", f"{where}{e.strerror}") from e
         return source
 
+    def wake(self, spec: ContainerSpec) -> None:
+        """Before each run: a device has to be active, which it is no more after the host was booted."""
+        source = self._read(spec.name)
+        if source is not None and source.device:
+            self.prepare(spec, source.layers)
+
     def _write(self, name: str, source: RootSource) -> None:
         path = f"{self._containers}/{name}/{RECORD}"
         fd = os.open(f"{path}.new", os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
