@@ -27,7 +27,7 @@ from tests.launcher.images.archives import (
     layer,
     symlink,
 )
-from tests.launcher.images.unpacked import add, nothing_is_kept
+from tests.launcher.images.unpacked import add, nothing_is_kept, offers_user_attributes
 
 pytestmark = pytest.mark.kernel
 
@@ -295,7 +295,7 @@ def test_what_is_no_archive_is_refused(store: ImageStore, content: bytes, why: s
     assert nothing_is_kept(store)
 
 
-def test_the_attributes_of_overlay_and_of_the_host_are_dropped(store: ImageStore) -> None:
+def test_the_attributes_of_overlay_and_of_the_host_are_dropped(store: ImageStore, short_dir: Path) -> None:
     headers = {
         "SCHILY.xattr.trusted.overlay.opaque": "y",
         "SCHILY.xattr.trusted.overlay.redirect": "/etc",
@@ -307,9 +307,9 @@ def test_the_attributes_of_overlay_and_of_the_host_are_dropped(store: ImageStore
 
     tree = add(store, layer(directory("d", pax_headers=headers), file("f", b"x", pax_headers=headers)))
 
+    kept = {"user.kept": b"value"} if offers_user_attributes(short_dir) else {}
     for name in ("d", "f"):
-        assert os.listxattr(tree / name) == ["user.kept"]
-        assert os.getxattr(tree / name, "user.kept") == b"value"
+        assert {key: os.getxattr(tree / name, key) for key in os.listxattr(tree / name)} == kept
 
 
 def test_the_default_limits_are_those_of_the_documents() -> None:

@@ -20,5 +20,15 @@ def add(store: ImageStore, content: bytes) -> Path:
         os.close(fd)
 
 
+def offers_user_attributes(path: Path) -> bool:
+    """tmpfs has had `user.*` since Linux 6.6; where a file system has none they are dropped."""
+    try:
+        os.setxattr(path, "user.probe", b"")
+    except OSError:
+        return False
+    os.removexattr(path, "user.probe")
+    return True
+
+
 def nothing_is_kept(store: ImageStore) -> bool:
     return os.listdir(f"{store.state_dir}/layers") == []
