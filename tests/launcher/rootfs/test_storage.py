@@ -79,3 +79,18 @@ def test_a_size_that_no_driver_can_hold_is_refused_before_anything_is_made(
         launcher.run(spec(root, storage_bytes=1 << 20))
 
     assert place.remains("t") == []
+
+
+@pytest.mark.parametrize("driver", ["overlay", "btrfs"], indirect=True)
+def test_a_sized_layer_serves_a_container_with_ids_of_its_own(
+    launcher: Launcher, root: Path, driver: str
+) -> None:
+    script = "echo x > /mine; stat -c '%u:%g' /mine /data/kept; dd if=/dev/zero of=/full bs=1M count=64"
+    launcher.run(spec(root, driver=driver, userns="auto", command=["sh", "-c", script]))
+
+    lines = output(launcher)
+
+    assert lines[:2] == ["0:0", "1234:2345"], lines
+    found = {change.path: change.status for change in launcher.diff("t")}
+    assert list(found) == ["/full", "/mine"]
+    assert all(status is not None and status.st_uid == 0 for status in found.values())
