@@ -154,4 +154,5 @@ def _reason(health: Health, probe: Probe) -> str:
         return "its health command succeeded"
     last = probe.output.strip().splitlines()[-1:] or ["no output"]
     how = "did not end in time" if probe.exit_code is None else f"ended with {probe.exit_code}"
-    return f"its health command {how}, {health.failures} times in a row: {last[0][:200]}"
+    often = "" if health.failures == 1 else f", {health.failures} times in a row"
+    return f"its health command {how}{often}: {last[0][:200]}"
