@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
+import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from launcher.errors import LauncherError
 from launcher.failpoints import STEPS
 from launcher.images import ImageStore
 from launcher.images.importing import import_image
@@ -86,10 +90,6 @@ def test_the_worker_dies_with_the_daemon(state_dir: Path, short_dir: Path) -> No
 
 
 def test_a_worker_that_is_killed_leaves_nothing_and_says_so(store: ImageStore) -> None:
-    import threading
-
-    from launcher.errors import LauncherError
-
     read_end, write_end = os.pipe()
     failed: list[str] = []
 
@@ -109,6 +109,30 @@ def test_a_worker_that_is_killed_leaves_nothing_and_says_so(store: ImageStore) -
     assert os.listdir(f"{store.state_dir}/layers") == []
 
 
+def test_the_worker_is_rooted_in_its_layer_and_has_few_rights(store: ImageStore) -> None:
+    read_end, write_end = os.pipe()
+    thread = threading.Thread(target=store.add_layer, args=(read_end,))
+    thread.start()
+    worker = _child_of(os.getpid())
+    _wait_for(lambda: os.readlink(f"/proc/{worker}/root") != "/")
+    _wait_for(lambda: "NoNewPrivs:\t1" in Path(f"/proc/{worker}/status").read_text())
+
+    status = dict(line.split(":", 1) for line in Path(f"/proc/{worker}/status").read_text().splitlines())
+    root = os.readlink(f"/proc/{worker}/root")
+    limits = Path(f"/proc/{worker}/limits").read_text()
+    os.close(write_end)
+    thread.join(PATIENCE_SEC)
+    os.close(read_end)
+
+    assert root.startswith(f"{store.state_dir}/layers/.staging-") and root.endswith("/tree")
+    assert (
+        int(status["CapEff"], 16)
+        == int(status["CapPrm"], 16)
+        == sum(1 << n for n in (0, 1, 3, 4, 21, 27, 31))
+    )
+    assert re.search(r"Max address space +1073741824 +1073741824", limits)
+
+
 def _child_of(pid: int) -> int:
     deadline = time.monotonic() + PATIENCE_SEC
     while time.monotonic() < deadline:
@@ -121,7 +145,11 @@ def _child_of(pid: int) -> int:
 
 
 def _wait_for_end(pid: int) -> None:
+    _wait_for(lambda: not os.path.exists(f"/proc/{pid}"))
+
+
+def _wait_for(true: Callable[[], bool]) -> None:
     deadline = time.monotonic() + PATIENCE_SEC
-    while os.path.exists(f"/proc/{pid}") and time.monotonic() < deadline:
+    while not true():
+        assert time.monotonic() < deadline
         time.sleep(0.01)
-    assert not os.path.exists(f"/proc/{pid}")
