@@ -55,8 +55,9 @@ class Copier:
             first = os.read(process.stdout.fileno(), PIECE_BYTES)
             if not first:
                 raise CannotCopy(name, _reason(process))
-            held = held.pop_all()
-        return _pieces(name, first, process, held)
+            pieces = _pieces(name, first, process, held.pop_all())
+        next(pieces)  # begun, so that whoever closes it without reading ends the worker
+        return pieces
 
     def copy_in(self, name: str, path: str, *, kind: str, owners: bool = False) -> CopyIn:
         """Take an archive: of one file, of a directory (`tree`), of what is in one (`contents`), or any
@@ -149,6 +150,7 @@ def _pieces(
 ) -> Generator[bytes, None, None]:
     assert process.stdout is not None
     with held:
+        yield b""
         yield first
         while piece := os.read(process.stdout.fileno(), PIECE_BYTES):
             yield piece

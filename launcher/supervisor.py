@@ -261,6 +261,8 @@ class Supervisor:
             while self._copy_output(fd):
                 continue
         self.log.flush()
+        if self.log.lost_bytes:
+            end["lost_log_bytes"] = self.log.lost_bytes
         records.write_record(given.fds["state"], records.EXIT, end)
         reach("supervisor.exit-recorded")
         self.audience.close()

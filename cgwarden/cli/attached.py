@@ -33,7 +33,7 @@ def run_attached(daemon: Daemon, spec: Mapping[str, object], *, keys: bytes, as_
     name = str(spec["name"])
     try:
         if tty:
-            return _copy_live(daemon, name, one, source)
+            return _copy_live(daemon, name, one, source, proxy=not stdin)
         return _copy_streams(daemon, name, one, as_json=as_json)
     except BrokenPipeError:
         _let_go(daemon, spec)
@@ -58,7 +58,10 @@ def _copy_streams(daemon: Daemon, name: str, one: session.Session, *, as_json: b
     raise NoDaemon(_gone(name))
 
 
-def _copy_live(daemon: Daemon, name: str, one: session.Session, source: session.Input) -> int:
+def _copy_live(daemon: Daemon, name: str, one: session.Session, source: session.Input, *, proxy: bool) -> int:
+    """`proxy`: no keys are typed here, so signals are what we have for the program."""
+    if proxy:
+        forward_signals(daemon, name)
     runs_on = f"container {name!r} runs on (`cgwarden attach {name}`)"
     while True:
         code = session.copy_live(one, _gone(name), runs_on)
@@ -73,9 +76,7 @@ def attach(daemon: Daemon, name: str, *, stdin: bool, keys: bytes, proxy: bool) 
     source = session.Input(daemon, stdin=stdin and told["stdin"], tty=told["tty"], keys=keys)
     session.check_input(stdin=source.stdin, tty=source.tty)
     one = _attach(daemon, name, source)
-    if proxy and not source.tty:
-        forward_signals(daemon, name)
-    return _copy_live(daemon, name, one, source)
+    return _copy_live(daemon, name, one, source, proxy=proxy and not (source.tty and source.stdin))
 
 
 def _attach(daemon: Daemon, name: str, source: session.Input) -> session.Session:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from cgwarden.client import Response
 
 PIECE_BYTES = 256 << 10
+MOVE_TRIES, MOVE_SEC = 400, 0.05
 ENDS = (signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 
 
@@ -131,10 +132,22 @@ class Input:
 
     def _send_all(self, data: bytes) -> None:
         while data:
+            path = self._path
             answer = self._send({"data_b64": binascii.b2a_base64(data, newline=False).decode()})
-            if answer is None:
+            if answer is not None:
+                data = data[answer["taken_bytes"] :]
+            elif not self._has_moved(path):
                 return
-            data = data[answer["taken_bytes"] :]
+
+    def _has_moved(self, path: str) -> bool:
+        """Cut off, we are attached anew within a moment; if not, all has ended."""
+        import time
+
+        for _ in range(MOVE_TRIES):
+            if self._path != path:
+                return True
+            time.sleep(MOVE_SEC)
+        return False
 
     def _send(self, body: Mapping[str, object]) -> Any:
         """None where it has ended, or the daemon has: the one who reads the output says so."""
@@ -177,13 +190,13 @@ class Session:
 
     def __enter__(self) -> Session:
         self._terminal.__enter__()
-        if self._input.tty:
+        if self._input.tty and self._input.stdin:
             for number in ENDS:
                 signal.signal(number, _end)
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._input.tty:
+        if self._input.tty and self._input.stdin:
             for number in (*ENDS, signal.SIGWINCH):
                 signal.signal(number, signal.SIG_IGN)
         self._terminal.__exit__()
