@@ -88,7 +88,7 @@ class ContainerNetworks:
                 self._hold_again(lease)
                 prepared.label(lease)
             else:
-                prepared.retire(lease)
+                self._withdraw(ground, prepared, lease)
         for name in ground.stray_links(leases):
             ground.delete_link(name)
 
