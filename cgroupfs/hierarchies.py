@@ -12,6 +12,7 @@ from cgroupfs.cgroup import Cgroup
 from cgroupfs.errors import CgroupError, CgroupGone, NoCgroups
 from cgroupfs.files import ControlDir
 from cgroupfs.host import Host
+from cgroupfs.io_counting import begin_counting
 from cgroupfs.mounts import Place, controller_of, find_places, parse_mountinfo, parse_proc_cgroups
 from cgroupfs.namespace import localise, parse_proc_cgroup
 from cgroupfs.readers import Readers, choose_readers
@@ -39,6 +40,9 @@ class Hierarchies:
         cpuset, unified = places.get("cpuset"), places.get("unified")
         self._seeded = cpuset.mounted_at if cpuset is not None and cpuset.kind == "v1" else None
         self._unified = None if unified is None else unified.mounted_at
+        blkio = places.get("blkio")
+        self._counting = blkio.mounted_at if blkio is not None and blkio.kind == "v1" else None
+        self._counted: set[str] = set()
         # Two fds per container: identity and freezing ask these often; the others are opened when needed.
         self._kept = {places[name].mounted_at for name in ("memory", "unified") if name in places}
 
@@ -119,6 +123,9 @@ class Hierarchies:
             for mounted_at, new in made.items():
                 tree.unmake(mounted_at, new)
             raise
+        if self._counting is not None and names in made[self._counting]:
+            with contextlib.closing(tree.open_directory(self._counting, names)) as group:
+                begin_counting(group, self.host, self._counted)
 
     def remove(self, path: str, *, recursive: bool = True) -> None:
         """Remove `path` from every hierarchy, children first; nothing to do where it is not. Kills nothing.
