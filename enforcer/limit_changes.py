@@ -48,9 +48,12 @@ class LimitChanges:
         """Make `wanted` true for `owner`: all of it or nothing."""
         if not wanted:
             raise BadWish("limits", "nothing is asked for")
-        wishes = {field: UNLIMITED if value in (None, "max") else value for field, value in wanted.items()}
+        wishes: Mapping[str, object] = {
+            field: UNLIMITED if value in (None, "max") else value for field, value in wanted.items()
+        }
         with self._desk.book.lock(name):
             target, cgroup = self._desk.target(name)
+            wishes, reason = _translated(cgroup, wishes, reason)
             try:
                 plan = self._accept(name, cgroup, wishes, owner, force)
             except (BadWish, BelowUsage, OwnerConflict) as e:
@@ -146,6 +149,7 @@ class LimitChanges:
         """Take back `owner`'s claims; the next claim or the baseline applies again."""
         with self._desk.book.lock(name):
             _, cgroup = self._desk.target(name)
+            fields = _names_here(cgroup, fields)
             limits, now_ns = cgroup.read_limits(), boottime_ns()
             moves: list[Move] = []
             for field in fields:
@@ -222,6 +226,22 @@ def write_plan(
             if e.errno != errno.EBUSY or time.monotonic() >= until:
                 raise
         time.sleep(0.1)
+
+
+def _translated(
+    cgroup: Cgroup, wishes: Mapping[str, object], reason: str
+) -> tuple[Mapping[str, object], str]:
+    """The wish under the names that this kernel has: owners, leases and the journal go by these alone."""
+    try:
+        wishes, notes = cgroup.translate(wishes)
+    except BadLimit as e:
+        raise BadWish(e.field, e.why) from e
+    return wishes, "; ".join([*filter(None, [reason]), *notes])
+
+
+def _names_here(cgroup: Cgroup, fields: Sequence[str]) -> tuple[str, ...]:
+    names = (name for field in fields for name in cgroup.translate({field: None}).wanted)
+    return tuple(dict.fromkeys(names))
 
 
 def _planned(cgroup: Cgroup, wishes: Mapping[str, object]) -> list[Write]:
