@@ -7,7 +7,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from cgroupfs import tree
+from cgroupfs import subtree, tree
 from cgroupfs.cgroup import Cgroup
 from cgroupfs.errors import CgroupError, CgroupGone, NoCgroups
 from cgroupfs.files import ControlDir
@@ -73,6 +73,10 @@ class Hierarchies:
             names = {"unified", *(controller_of(name) for name in offered.split())}
             places = {name: place for name, place in places.items() if place.kind == "v1" or name in names}
         return Hierarchies(places, self.host, self._unmounted, base)
+
+    def based(self, base: str) -> Hierarchies:
+        """The same, but nothing is changed above the group `base`, whatever is handed down to it."""
+        return Hierarchies(self.places, self.host, self._unmounted, base)
 
     @property
     def readers(self) -> Readers:
@@ -144,6 +148,24 @@ class Hierarchies:
     def report(self) -> list[HierarchyReport]:
         """What each hierarchy offers and lacks, as far as groups that are there show it; changes nothing."""
         return make_reports(self.places, self._unmounted)
+
+    def probe(self, name: str) -> list[HierarchyReport]:
+        """The same with a group `name` made for it in the base, and afterwards gone with all that it needed.
+
+        Where it cannot be made, what the others show.
+        """
+        path = "/".join(("", *self.base, name))
+        with contextlib.ExitStack() as undo:
+            if self._unified is not None:
+                base = undo.enter_context(contextlib.closing(tree.open_directory(self._unified, self.base)))
+                before = subtree.read_words(base, subtree.CONTROL)
+                undo.callback(
+                    lambda: subtree.disable(base, subtree.read_words(base, subtree.CONTROL) - before)
+                )
+            with contextlib.suppress(CgroupError, OSError):
+                self.create(path).close()
+                undo.callback(self.remove, path)
+            return self.report()
 
 
 def _read_offered(mounted_at: str) -> str | None:
