@@ -34,11 +34,17 @@ _PROGRAMS: Final = {
     "modprobe": "kmod",
     "depmod": "kmod",
     "mke2fs": "e2fsprogs",
+    "/usr/lib/systemd/systemd": "systemd",
+    "ip": "iproute2",
+    "rdma": "iproute2",
+    "nsenter": "util-linux",
 }
 # Parts of the kernel's modules that the guest or a test can want; the rest is 350 MB.
 MODULES: Final = (
     "arch", "block", "crypto", "lib", "mm", "net/9p", "net/core", "net/sched",
-    "drivers/block", "drivers/char", "drivers/input", "drivers/net/veth.ko", "drivers/scsi", "drivers/virtio",
+    "drivers/block", "drivers/char", "drivers/input", "drivers/net/dummy.ko", "drivers/net/veth.ko",
+    "drivers/infiniband/core", "drivers/infiniband/sw/rxe", "net/ipv4/udp_tunnel.ko",
+    "net/ipv6/ip6_udp_tunnel.ko", "drivers/scsi", "drivers/virtio",
     "fs/9p", "fs/ext4", "fs/fscache", "fs/fuse", "fs/jbd2", "fs/mbcache.ko", "fs/netfs", "fs/overlayfs",
 )  # fmt: skip
 # Distributions that the tests in there import, beside what cgwarden itself needs; with what those need.
