@@ -10,7 +10,8 @@ from typing import Final
 
 import pytest
 
-from cgroupfs import UNLIMITED, BadLimit, Cgroup, Hierarchies, NotOffered
+from cgroupfs import UNLIMITED, BadLimit, Cgroup, ControlDir, Hierarchies, NotOffered
+from cgroupfs.io_cost import read_io_cost
 from tests.cgroupfs.conftest import Start
 
 pytestmark = pytest.mark.kernel
@@ -45,11 +46,14 @@ def costed(hierarchies: Hierarchies) -> Iterator[str]:
 
 @pytest.mark.needs("blkio", "v2")
 def test_the_weight_of_the_cost_model_is_set_and_its_statistics_are_read(
-    costed: str, real: Cgroup, start: Start
+    costed: str, hierarchies: Hierarchies, real: Cgroup, start: Start
 ) -> None:
     written = real.apply(real.plan_limits({"io_weight": 300}))
 
     start(real, WRITE)
+
+    with contextlib.closing(ControlDir.open(hierarchies.places["unified"].mounted_at)) as top:
+        assert {disk: cost.enabled for disk, cost in (read_io_cost(top) or {}).items()} == {costed: True}
 
     assert [(write.file, write.read_back) for write in written] == [("io.weight", "300")]
     assert real.read_limits().io_weight == 300
