@@ -20,6 +20,7 @@ from cgroupfs.limits import Limits
 from cgroupfs.numa import NumaBytes
 from cgroupfs.readers import Readers
 from cgroupfs.statistic import Dirs
+from cgroupfs.translation import Translated, is_translated, translate
 from cgroupfs.writes import Write, Written
 
 KILL_SEC: Final = 10.0
@@ -120,12 +121,19 @@ class Cgroup:
 
         return read_everything(self)
 
+    def translate(self, wanted: Mapping[str, object]) -> Translated:
+        """`wanted` in the fields that this kernel has, and a line on each that was converted; `BadLimit`."""
+        if not is_translated(wanted):
+            return Translated(wanted, ())
+        return translate(wanted, self.read_limits())
+
     def plan_limits(self, wanted: Mapping[str, object]) -> list[Write]:
         """The writes that make `wanted` true, in an order the kernel takes; none where it is true already.
 
-        Keys are `Limits` fields; ``UNLIMITED``, ``"max"`` or None lifts one. Writes nothing.
-        `BadLimit`, `NotOffered`.
+        Keys are `Limits` fields; ``UNLIMITED``, ``"max"`` or None lifts one. Writes nothing. What this kernel
+        has under another name alone is converted, as `translate` tells. `BadLimit`, `NotOffered`.
         """
+        wanted = self.translate(wanted).wanted
         return all_limits.plan_limits(self.readers, self.dirs, self._host, self.page_sizes(), wanted)
 
     def plan_devices(self, rules: Sequence[DeviceRule]) -> list[Write]:

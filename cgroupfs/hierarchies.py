@@ -7,11 +7,12 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from cgroupfs import tree
+from cgroupfs import subtree, tree
 from cgroupfs.cgroup import Cgroup
 from cgroupfs.errors import CgroupError, CgroupGone, NoCgroups
 from cgroupfs.files import ControlDir
 from cgroupfs.host import Host
+from cgroupfs.io_counting import begin_counting
 from cgroupfs.mounts import Place, controller_of, find_places, parse_mountinfo, parse_proc_cgroups
 from cgroupfs.namespace import localise, parse_proc_cgroup
 from cgroupfs.readers import Readers, choose_readers
@@ -39,6 +40,9 @@ class Hierarchies:
         cpuset, unified = places.get("cpuset"), places.get("unified")
         self._seeded = cpuset.mounted_at if cpuset is not None and cpuset.kind == "v1" else None
         self._unified = None if unified is None else unified.mounted_at
+        blkio = places.get("blkio")
+        self._counting = blkio.mounted_at if blkio is not None and blkio.kind == "v1" else None
+        self._counted: set[str] = set()
         # Two fds per container: identity and freezing ask these often; the others are opened when needed.
         self._kept = {places[name].mounted_at for name in ("memory", "unified") if name in places}
 
@@ -69,6 +73,10 @@ class Hierarchies:
             names = {"unified", *(controller_of(name) for name in offered.split())}
             places = {name: place for name, place in places.items() if place.kind == "v1" or name in names}
         return Hierarchies(places, self.host, self._unmounted, base)
+
+    def based(self, base: str) -> Hierarchies:
+        """The same, but nothing is changed above the group `base`, whatever is handed down to it."""
+        return Hierarchies(self.places, self.host, self._unmounted, base)
 
     @property
     def readers(self) -> Readers:
@@ -119,6 +127,9 @@ class Hierarchies:
             for mounted_at, new in made.items():
                 tree.unmake(mounted_at, new)
             raise
+        if self._counting is not None and names in made[self._counting]:
+            with contextlib.closing(tree.open_directory(self._counting, names)) as group:
+                begin_counting(group, self.host, self._counted)
 
     def remove(self, path: str, *, recursive: bool = True) -> None:
         """Remove `path` from every hierarchy, children first; nothing to do where it is not. Kills nothing.
@@ -137,6 +148,24 @@ class Hierarchies:
     def report(self) -> list[HierarchyReport]:
         """What each hierarchy offers and lacks, as far as groups that are there show it; changes nothing."""
         return make_reports(self.places, self._unmounted)
+
+    def probe(self, name: str) -> list[HierarchyReport]:
+        """The same with a group `name` made for it in the base, and afterwards gone with all that it needed.
+
+        Where it cannot be made, what the others show.
+        """
+        path = "/".join(("", *self.base, name))
+        with contextlib.ExitStack() as undo:
+            if self._unified is not None:
+                base = undo.enter_context(contextlib.closing(tree.open_directory(self._unified, self.base)))
+                before = subtree.read_words(base, subtree.CONTROL)
+                undo.callback(
+                    lambda: subtree.disable(base, subtree.read_words(base, subtree.CONTROL) - before)
+                )
+            with contextlib.suppress(CgroupError, OSError):
+                self.create(path).close()
+                undo.callback(self.remove, path)
+            return self.report()
 
 
 def _read_offered(mounted_at: str) -> str | None:

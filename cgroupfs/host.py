@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+from collections.abc import Collection
 from pathlib import Path
 
 from cgroupfs.errors import BadLimit
@@ -28,6 +31,20 @@ class Host:
             return self._read_list("devices/system/node/online")
         except FileNotFoundError:
             return ((0, 0),)
+
+    def read_disks(self, known: Collection[str] = ()) -> dict[str, str]:
+        """Name -> ``major:minor`` of the whole disks that hold anything, but for those in `known`."""
+        block = self._sys / "block"
+        try:
+            names = sorted(set(os.listdir(block)).difference(known))
+        except FileNotFoundError:
+            return {}
+        found = {}
+        for name in names:
+            with contextlib.suppress(OSError):  # one that is just being taken away
+                if (block / name / "size").read_text().strip() != "0":
+                    found[name] = (block / name / "dev").read_text().strip()
+        return found
 
     def check_disk(self, field: str, device: str) -> str:
         """`device` (``major:minor``) if it is a whole disk here; `BadLimit` naming the disk if it is a part.

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from cgroupfs import plan
 from cgroupfs.limits import check_fields
+from cgroupfs.numa import NumaV1
 from cgroupfs.values import format_list, is_within, parse_list
-from cgroupfs.wishes import Wanted
+from cgroupfs.wishes import Wanted, is_lifted
 from cgroupfs.writes import Write, Written
 
 if TYPE_CHECKING:
@@ -45,13 +46,30 @@ class _Steps(NamedTuple):
 
 def plan_nested(changes: Sequence[Change]) -> list[Step]:
     """The writes that make all `changes` true, in an order the kernel takes. `BadLimit`, `NotOffered`."""
-    outside_in = sorted(changes, key=lambda change: change.cgroup.path.count("/"))
+    outside_in = _with_lists_of_parents(sorted(changes, key=lambda change: change.cgroup.path.count("/")))
     planned = [(change.cgroup, _plan(change.cgroup, change.wanted)) for change in outside_in]
     return [
         *(Step(cgroup, write) for cgroup, steps in planned for write in steps.growing),
         *(Step(cgroup, write) for cgroup, steps in planned for write in steps.others),
         *(Step(cgroup, write) for cgroup, steps in reversed(planned) for write in steps.shrinking),
     ]
+
+
+def _with_lists_of_parents(outside_in: Sequence[Change]) -> list[Change]:
+    """A v1 cpuset that is lifted has what its parent is going to have, and not what that has now."""
+    wishes: dict[str, Wanted] = {}
+    for cgroup, wanted in outside_in:
+        above = wishes.get(cgroup.path.rpartition("/")[0], {})
+        inherited = {
+            field: above[field]
+            for field in _LISTS.values()
+            if field in wanted and is_lifted(wanted[field]) and isinstance(above.get(field), str)
+        }
+        follows = isinstance(
+            cgroup.readers.numa, NumaV1
+        )  # elsewhere an empty list follows the parent by itself
+        wishes[cgroup.path] = {**wanted, **inherited} if follows else wanted
+    return [change._replace(wanted=wishes[change.cgroup.path]) for change in outside_in]
 
 
 def apply_nested(steps: Sequence[Step]) -> list[Written]:

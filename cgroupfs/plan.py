@@ -81,7 +81,7 @@ def _read_line(text: str, write: Write) -> str:
     for line in text.splitlines():
         key, _, value = line.partition(" ")
         if key == write.key:
-            return f"{key} {value}"
+            return f"{key} {value.rstrip()}"  # rdma.max ends its lines with a blank
     return f"{write.key} {_UNLISTED.get(write.file, '0')}"  # not listed: none, and 0 takes one away
 
 

@@ -151,7 +151,8 @@ def _look(place: Place) -> Look:
     """The files in the root, which lacks some, and in groups below that have the controller."""
     with contextlib.closing(ControlDir.open(place.mounted_at)) as top:
         files, cost_usec = top.files(), _measure(top)
-        known = place.controller == "unified" and not top.children()
+        # The root of all groups has no events and no freezer; that of a namespace has, and then it tells.
+        known = place.controller == "unified" and "cgroup.events" in files
         for below in _walk(top, DEPTH):
             if _has(below, place):
                 known = True

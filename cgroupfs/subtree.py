@@ -7,10 +7,12 @@ Documentation/admin-guide/cgroup-v2.rst, "Controlling Controllers".
 
 from __future__ import annotations
 
+import contextlib
 import errno
+from collections.abc import Iterable
 from typing import Final
 
-from cgroupfs.errors import Refused
+from cgroupfs.errors import CgroupGone, NotOffered, Refused
 from cgroupfs.files import ControlDir
 
 CONTROL: Final = "cgroup.subtree_control"
@@ -51,6 +53,13 @@ def enable(directory: ControlDir, wanted: tuple[str, ...] = SERVED) -> tuple[str
         directory.write(CONTROL, " ".join(f"-{name}" for name in new))
         raise _refusal(directory, new, errno.EBUSY, "a process came in meanwhile; move it elsewhere")
     return new
+
+
+def disable(directory: ControlDir, names: Iterable[str]) -> None:
+    """Take controllers back, those aside that a group below hands on: only right after `enable` gave them."""
+    for name in names:
+        with contextlib.suppress(Refused, NotOffered, CgroupGone):
+            directory.write(CONTROL, f"-{name}")
 
 
 def _check(directory: ControlDir, kind: str, missing: tuple[str, ...]) -> None:

@@ -13,7 +13,15 @@ from typing import Any, Final, NamedTuple
 from cgroupfs.conversions import QUADRATIC, blkio_to_io_weight, io_to_blkio_weight
 from cgroupfs.errors import BadLimit
 from cgroupfs.limits import Limits
-from cgroupfs.wishes import Wanted, is_lifted
+from cgroupfs.memory_limits import MOST_BYTES
+from cgroupfs.wishes import Wanted, check_whole, is_lifted
+
+
+class Translated(NamedTuple):
+    """A wish as this kernel has it, and a line for people on each field that was converted."""
+
+    wanted: Mapping[str, object]
+    notes: tuple[str, ...]
 
 
 class Counterpart(NamedTuple):
@@ -22,14 +30,16 @@ class Counterpart(NamedTuple):
     field: str
     convert: Callable[[Any], Any]
     formula: str
+    lifted: int | None = None
+    """What "no limit" becomes; None: the kernel's own default."""
 
 
 COUNTERPARTS: Final[Mapping[str, Counterpart]] = {
-    "cpu_shares": Counterpart("cpu_weight", QUADRATIC.to_weight, "the quadratic formula"),
-    "cpu_weight": Counterpart("cpu_shares", QUADRATIC.to_shares, "the quadratic formula"),
+    "cpu_shares": Counterpart("cpu_weight", QUADRATIC.to_weight, "quadratic formula"),
+    "cpu_weight": Counterpart("cpu_shares", QUADRATIC.to_shares, "quadratic formula"),
     "blkio_weight": Counterpart("io_weight", blkio_to_io_weight, "1 + (w - 10) * 9999 / 990"),
     "io_weight": Counterpart("blkio_weight", io_to_blkio_weight, "10 + (w - 1) * 990 / 9999"),
-    "memory_soft_limit_bytes": Counterpart("memory_low_bytes", lambda wish: wish, "memory.low, as docker"),
+    "memory_soft_limit_bytes": Counterpart("memory_low_bytes", int, "as docker", 0),
 }
 
 
@@ -38,26 +48,31 @@ def is_translated(wanted: Wanted) -> bool:
     return not COUNTERPARTS.keys().isdisjoint(wanted)
 
 
-def translate(wanted: Wanted, offered: Limits) -> tuple[dict[str, object], list[str]]:
+def translate(wanted: Wanted, offered: Limits) -> Translated:
     """The wishes under the names that this kernel has, and a note for each that was converted.
 
-    `BadLimit` for a value that the formula does not take.
+    `BadLimit` for a value that the formula does not take, or where both names of one limit are given.
     """
     meant, notes = dict(wanted), []
     for field, other in COUNTERPARTS.items():
-        if field not in wanted or getattr(offered, field) is not None or other.field in wanted:
+        if field not in wanted or getattr(offered, field) is not None:
             continue
         if getattr(offered, other.field) is None:
             continue
+        if other.field in wanted:
+            raise BadLimit(field, f"here it is the same as {other.field}; give one of them")
         wish = meant.pop(field)
         meant[other.field] = _convert(field, wish, other)
-        notes.append(f"{other.field} is {meant[other.field]}, from {field} {wish} by {other.formula}")
-    return meant, notes
+        if not is_lifted(wish):
+            notes.append(f"{field} {wish} is {other.field} {meant[other.field]} here ({other.formula})")
+    return Translated(meant, tuple(notes))
 
 
 def _convert(field: str, wish: object, other: Counterpart) -> object:
     if is_lifted(wish):
-        return None
+        return other.lifted
+    if other.field == "memory_low_bytes":
+        return check_whole(field, wish, 0, MOST_BYTES)
     if isinstance(wish, bool) or not isinstance(wish, int):
         raise BadLimit(field, f"{wish!r} is not a whole number")
     try:

@@ -154,9 +154,12 @@ class Watcher:
         try:
             fd = self._kernel.eventfd()
             self._kernel.register(memory, fd, file, arguments)
-        except (OSError, Refused) as e:
+        except (OSError, Refused, NotOffered) as e:
             if fd >= 0:
                 os.close(fd)
+            # A kernel can have the numbers and no notices of them; one without the numbers offers nothing.
+            if isinstance(e, NotOffered) and e.file == file:
+                raise
             return -1, Way(cgroup.path, file, POLLING, say(e))
         except CgroupError:
             os.close(fd)

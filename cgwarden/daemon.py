@@ -55,11 +55,16 @@ def main(argv: Sequence[str]) -> int:
 def _run(config: Config, hierarchies: cgroupfs.Hierarchies) -> int:
     raise_file_limit()
     # Both are fresh interpreters: they must not carry this one's threads, locks and memory.
+    from enforcer.errors import GuardianLost
     from enforcer.guardian import Guardian
     from launcher.spawner import Spawner
 
     spawner = Spawner.start()
-    guardian = Guardian.start(config.run_dir)
+    try:
+        guardian = Guardian.start(config.run_dir)
+    except GuardianLost as error:
+        sys.stderr.write(f"cgwarden serve: {error}\n")
+        return EXIT_FAILED
 
     from cgwarden.wiring import run_daemon
 

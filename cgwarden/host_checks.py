@@ -27,9 +27,20 @@ NEEDED = frozenset({"cpu", "cpuacct", "memory", "devices", "pids"})
 """Without one of these a container cannot be held within limits, so nothing should be started."""
 
 
-def check_host(*own: Check) -> dict[str, object]:
-    """The whole report: what the caller says of itself, then what this process may see of the host."""
-    checks = [*own, _privilege(), *_hierarchies(), _pressure(), _network(), *check_launch(), *check_roots()]
+def check_host(*own: Check, parent: str) -> dict[str, object]:
+    """The whole report: what the caller says of itself, then what this process may see of the host.
+
+    `parent` is the name of the parent of all containers, as it is configured.
+    """
+    checks = [
+        *own,
+        _privilege(),
+        *_hierarchies(parent),
+        _pressure(),
+        _network(),
+        *check_launch(),
+        *check_roots(),
+    ]
     checks = [{"section": "", **check} for check in (*checks, *check_hardening())]
     return {"ok": all(check["state"] != "missing" for check in checks), "checks": checks}
 
@@ -46,10 +57,11 @@ def _privilege() -> Check:
     return make_check("privilege", "missing", f"uid {os.geteuid()}", advice)
 
 
-def _hierarchies() -> list[Check]:
+def _hierarchies(parent: str) -> list[Check]:
     try:
         hierarchies = cgroupfs.Hierarchies.read()
-        return [*map(check_hierarchy, hierarchies.report()), _placement(hierarchies)]
+        placement = cgroupfs.place(hierarchies, parent)
+        return [*map(check_hierarchy, _report(hierarchies, placement)), _check_placement(placement)]
     except cgroupfs.NoCgroups as error:
         return [make_check("cgroups", "missing", str(error))]
 
@@ -83,9 +95,19 @@ def _not_mounted(report: cgroupfs.HierarchyReport) -> Check:
     return make_check(name, "ok", f"not mounted: {why}")
 
 
-def _placement(hierarchies: cgroupfs.Hierarchies) -> Check:
+def _report(
+    hierarchies: cgroupfs.Hierarchies, placement: cgroupfs.Placement
+) -> list[cgroupfs.HierarchyReport]:
+    """Most files show in groups alone: one is made for a moment where that is ours to do."""
+    if os.geteuid() != 0 or placement.advice:
+        return hierarchies.report()
+    # Not `within`: that leaves out hierarchies which are not handed down, and those are to be told too.
+    name = f"{placement.parent.rpartition('/')[2]}-doctor-{os.getpid()}"
+    return hierarchies.based(placement.base).probe(name)
+
+
+def _check_placement(found: cgroupfs.Placement) -> Check:
     """Where groups go on this host, and whether somebody else might write there."""
-    found = cgroupfs.place(hierarchies, "cgwarden")
     state = "degraded" if found.advice else "ok"
     return make_check("placement", state, f"{found.parent}: {found.why}", found.advice)
 

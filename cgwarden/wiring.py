@@ -194,7 +194,9 @@ class Parts:
             ("ok", "sweeps and decides") if alive else ("missing", "its sweep or engine thread died")
         )
         daemon = make_check("daemon", state, detail, "" if alive else "restart it; containers keep running")
-        return check_host(daemon, *self.self_checks.checks())
+        # The path that placement made of the configured name ends in it.
+        name = self._config.cgroup_parent.rpartition("/")[2]
+        return check_host(daemon, *self.self_checks.checks(), parent=name)
 
     def _emit(self, type: str, *, actor_kind: str, actor_name: str, **facts: object) -> Event:
         event = self.events.append(type, actor_kind=actor_kind, actor_name=actor_name, **facts)  # type: ignore[arg-type]

@@ -22,6 +22,7 @@ from enforcer.guardian_process import ENDED, PROTOCOL
 from enforcer.lease import Lease
 
 ACK_SEC = 5.0
+START_SEC = 60.0  # a fresh interpreter on a machine that is busy or slow; one that dies is noticed at once
 SOCKET = "guardian.sock"
 Report = dict[str, object]
 _ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
@@ -154,17 +155,17 @@ class Guardian:
         self.adopted = found is not None
         if found is None:
             self._spawn()
-            found = self._try_existing()
+            found = self._try_existing(START_SEC)
         if found is None:
             raise GuardianLost("it was started but does not listen")
         return found
 
-    def _try_existing(self) -> tuple[socket.socket, bytes] | None:
+    def _try_existing(self, answer_sec: float = ACK_SEC) -> tuple[socket.socket, bytes] | None:
         connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
             with _short_path(self._run_dir) as path:
                 connection.connect(path)
-            connection.settimeout(ACK_SEC)
+            connection.settimeout(answer_sec)
             line, pending = _read_line(connection, b"")
             hello = json.loads(line or b"{}")
             connection.settimeout(None)

@@ -6,7 +6,7 @@ import errno
 import time
 from collections.abc import Mapping, Sequence
 
-from cgroupfs import UNLIMITED, BadLimit, Cgroup, Refused, Write, is_translated, translate
+from cgroupfs import UNLIMITED, BadLimit, Cgroup, Refused, Write
 from enforcer.claims import Claim, FieldClaims
 from enforcer.clocks import boottime_ns
 from enforcer.desk import Desk, claims_over, new_claim, place_of, wired
@@ -53,7 +53,7 @@ class LimitChanges:
         }
         with self._desk.book.lock(name):
             target, cgroup = self._desk.target(name)
-            wishes = _in_its_words(cgroup, wishes)
+            wishes, reason = _translated(cgroup, wishes, reason)
             try:
                 plan = self._accept(name, cgroup, wishes, owner, force)
             except (BadWish, BelowUsage, OwnerConflict) as e:
@@ -149,6 +149,7 @@ class LimitChanges:
         """Take back `owner`'s claims; the next claim or the baseline applies again."""
         with self._desk.book.lock(name):
             _, cgroup = self._desk.target(name)
+            fields = _names_here(cgroup, fields)
             limits, now_ns = cgroup.read_limits(), boottime_ns()
             moves: list[Move] = []
             for field in fields:
@@ -227,14 +228,20 @@ def write_plan(
         time.sleep(0.1)
 
 
-def _in_its_words(cgroup: Cgroup, wishes: Mapping[str, object]) -> Mapping[str, object]:
-    """Docker's words for what this kernel has under another name."""
-    if not is_translated(wishes):
-        return wishes
+def _translated(
+    cgroup: Cgroup, wishes: Mapping[str, object], reason: str
+) -> tuple[Mapping[str, object], str]:
+    """The wish under the names that this kernel has: owners, leases and the journal go by these alone."""
     try:
-        return translate(wishes, cgroup.read_limits())[0]
+        wishes, notes = cgroup.translate(wishes)
     except BadLimit as e:
         raise BadWish(e.field, e.why) from e
+    return wishes, "; ".join([*filter(None, [reason]), *notes])
+
+
+def _names_here(cgroup: Cgroup, fields: Sequence[str]) -> tuple[str, ...]:
+    names = (name for field in fields for name in cgroup.translate({field: None}).wanted)
+    return tuple(dict.fromkeys(names))
 
 
 def _planned(cgroup: Cgroup, wishes: Mapping[str, object]) -> list[Write]:

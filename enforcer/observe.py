@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple, TypeAlias
 
+from cgroupfs import Limits
+from cgroupfs.conversions import PROPORTIONAL
 from enforcer.claims import FieldClaims
 from enforcer.clocks import boottime_ns
 from enforcer.fields import BY_WIRE, FREEZER, THAWED
@@ -80,12 +82,19 @@ def _container(
         age_sec=age_sec,
         sample_age_sec=sample_age_sec,
         frozen=observation.freezer != THAWED,
-        weight=float(limits.cpu_shares or DEFAULT_SHARES),
+        weight=_weight(limits),
         signals=_Signals(_Seen(observation, age_sec, sample_age_sec, capacity)),
         fields={**{wire: getattr(limits, wire) for wire in BY_WIRE}, FREEZER: observation.freezer},
         owners=_Owners(claims, boottime_ns()) if claims else {},
         baselines=_Baselines(claims) if claims else {},
     )
+
+
+def _weight(limits: Limits) -> float:
+    """In shares, whichever the kernel has, as it counts them itself."""
+    if limits.cpu_shares is None and limits.cpu_weight is not None:
+        return float(PROPORTIONAL.to_shares(limits.cpu_weight))
+    return float(limits.cpu_shares or DEFAULT_SHARES)
 
 
 class _Seen(NamedTuple):

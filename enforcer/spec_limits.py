@@ -46,7 +46,7 @@ class SpecLimits:
         if target.cgroup is None or target.name not in self._known:
             return
         kept = []
-        for field, value in self._known.pop(target.name).items():
+        for field, value in target.cgroup.translate(self._known.pop(target.name)).wanted.items():
             place = place_of(target.name, target.cgroup, field)
             before = UNLIMITED if "max" in field else None
             claim = new_claim(SPEC, from_wire(value), None)

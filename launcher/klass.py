@@ -49,7 +49,8 @@ def mean(spec: ContainerSpec, cgroup: Cgroup) -> Meant:
     protected = of_class.pop("memory_min_bytes", None)
     if protected is not None and offered.memory_min_bytes is not None:
         of_class["memory_min_bytes"] = protected
-    limits, notes = translate(wanted | of_class, offered)
+    limits, told = translate(wanted | of_class, offered)
+    notes = list(told)
     if protected is not None and offered.memory_min_bytes is None:
         notes.append("its memory is not protected: this kernel offers no memory.min")
     return Meant(limits, tuple(notes))

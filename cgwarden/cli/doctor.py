@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 from cgwarden.cli.options import JSON, Args, Verb
 from cgwarden.cli.terminal import paint, print_json
 from cgwarden.client import Daemon, NoDaemon
@@ -39,7 +41,18 @@ def read_report() -> Mapping[str, Any]:
         from cgwarden.host_checks import check_host, make_check
 
         why = str(error) if isinstance(error, NoDaemon) else "the socket may not be used by this user"
-        return check_host(make_check("daemon", "degraded", why, "start it with `cgwarden serve`"))
+        daemon = make_check("daemon", "degraded", why, "start it with `cgwarden serve`")
+        return check_host(daemon, parent=_configured_parent())
+
+
+def _configured_parent() -> str:
+    """As `cgwarden serve` would have it; what is wrong with the configuration is told by that."""
+    from cgwarden.config import Config, ConfigError, read_config
+
+    try:
+        return read_config(None, {}, os.environ).cgroup_parent
+    except (ConfigError, OSError):
+        return Config().cgroup_parent
 
 
 def _lines(report: Mapping[str, Any]) -> list[str]:

@@ -74,13 +74,14 @@ class Kernel:
     """The demo's own eyes: limits and freezer of a container, from the cgroup files."""
 
     def __init__(self, cgroup_parent: str) -> None:
-        self._parent = cgroup_parent
         self._hierarchies = cgroupfs.Hierarchies.read()
+        # Where the demo's daemon goes too, which is in the same group as we are: in a unit of ours, say.
+        self._parent = cgroupfs.place(self._hierarchies, cgroup_parent).parent
 
     def read(self, container: str, field: str) -> object:
         """The field's value now, in the API's form; None where the container or the field is gone."""
         try:
-            cgroup = self._hierarchies.cgroup(f"/{self._parent}/{container}")
+            cgroup = self._hierarchies.cgroup(f"{self._parent}/{container}")
         except cgroupfs.CgroupGone:
             return None
         try:
@@ -95,7 +96,7 @@ class Kernel:
 
     def remove_parent(self) -> None:
         """Remove the demo's empty cgroup directories, where the daemon did not."""
-        self._hierarchies.remove(f"/{self._parent}")
+        self._hierarchies.remove(self._parent)
 
 
 def settled(decisions: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:

@@ -324,3 +324,15 @@ def test_the_command_tells_one_that_is_not_there_in_one_line(
     assert main([f"{parent}/none"]) == 3
 
     assert capsys.readouterr().err == f"{parent}/none: the cgroup is gone\n"
+
+
+def test_a_probe_shows_every_file_and_leaves_nothing(hierarchies: Hierarchies, real: Cgroup) -> None:
+    ours = hierarchies.based(real.path)
+    control = Path(real.paths()["unified"], "cgroup.subtree_control")
+
+    reports = {each.controller: each for each in ours.probe("look")}
+
+    assert all(each.known for each in reports.values() if each.mounted_at is not None)
+    assert "memory.memory_max_bytes" in reports["memory"].fields
+    assert hierarchies.children(real.path) == set()
+    assert control.read_text().split() == []

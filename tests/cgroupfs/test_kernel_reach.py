@@ -169,7 +169,10 @@ def test_the_kernel_counts_events_by_the_directory_that_we_name(real: Cgroup) ->
 
 def test_the_cost_model_is_read_or_absent(hierarchies: Hierarchies) -> None:
     with contextlib.closing(ControlDir.open(hierarchies.places["unified"].mounted_at)) as top:
-        assert read_io_cost(top) in (None, {})
+        costs = read_io_cost(top)
+
+    # A disk on which the model was on once keeps its line.
+    assert not any(cost.enabled for cost in (costs or {}).values())
 
 
 MARKS = """

@@ -81,3 +81,16 @@ def test_all_groups_are_changed(nest: tuple[Cgroup, Cgroup]) -> None:
     written = apply_nested(plan_nested([Change(outer, {"pids_max": 9}), Change(inner, {"pids_max": 5})]))
 
     assert [(each.before, each.read_back) for each in written] == [("50", "9"), ("50", "5")]
+
+
+def test_a_child_whose_cpuset_is_lifted_gets_what_its_parent_is_going_to_have(
+    nest: tuple[Cgroup, Cgroup],
+) -> None:
+    outer, inner = nest
+
+    steps = plan_nested([Change(inner, {"cpuset_cpus": "max"}), Change(outer, {"cpuset_cpus": "0-5"})])
+
+    assert [(step.cgroup.path, step.write.value) for step in steps] == [
+        (outer.path, "0-5"),
+        (inner.path, "0-5"),
+    ]

@@ -93,6 +93,20 @@ class Nest:
         found = differences(wish, before, group.limits)
         assert not found, f"{found}; {self._told(group, wish)}"
 
+    def end_state(self) -> str:
+        """What the kernel holds now, of the limits that all kernels have; each is what was last wished."""
+        names = (
+            "cpu_max_cores",
+            "cpu_burst_usec",
+            "cpuset_cpus",
+            "memory_max_bytes",
+            "memory_swap_max_bytes",
+        )
+        states = {name: cgroup.read_limits().to_wire() for name, cgroup in self.cgroups.items()}
+        return "; ".join(
+            f"{name}: {', '.join(str(state[each]) for each in names)}" for name, state in states.items()
+        )
+
     @staticmethod
     def _told(group: Group, wish: Wish) -> str:
         return f"{group.name} ({group.usage_bytes} bytes used, {group.limits}) wished {wish}"
@@ -136,6 +150,7 @@ def test_a_thousand_random_changes_are_as_wished_or_refused_for_a_reason(
     assert nest.outcomes["as wished"] > CHANGES / 3, nest.outcomes
     assert [process.poll() for process in processes] == [None, None]
     _tell(capsys, ", ".join(f"{count} {outcome}" for outcome, count in nest.outcomes.most_common()))
+    _tell(capsys, nest.end_state())
 
 
 @pytest.mark.parametrize("keep", [True, False])

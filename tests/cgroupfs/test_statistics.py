@@ -19,6 +19,7 @@ from cgroupfs.pressure import Pressure, parse_pressure
 from cgroupfs.statistic import read_statistic
 from cgroupfs.values import UNLIMITED
 from tests.cgroupfs.conftest import Tree
+from tests.trees.work import SPINNERS
 
 V1_BANDWIDTH = "nr_periods 9\nnr_throttled 4\nthrottled_time 5000\nnr_bursts 1\nburst_time 2000\n"
 V1_MEMORY = (
@@ -272,4 +273,4 @@ def test_a_captured_container_reads_as_the_kernel_showed_it(web: Cgroup) -> None
     assert slow.freezer == "thawed"
     assert slow.populated is True
     assert slow.oom_kills == 0
-    assert slow.pids_peak == 1
+    assert slow.pids_peak in (1, 1 + SPINNERS)  # one tree was captured before there were any

@@ -21,6 +21,7 @@ from cgroupfs import (
     OutOfMemory,
     PopulatedChanged,
     ReclaimPressure,
+    Refused,
     Removed,
     Stalled,
     Watcher,
@@ -45,7 +46,8 @@ class Clock:
 class Plain(Kernel):
     """Notices are raised by the test; triggers are refused as it says."""
 
-    def __init__(self, refuse: tuple[int, ...] = ()) -> None:
+    def __init__(self, refuse: tuple[int, ...] = (), refusal: CgroupError | None = None) -> None:
+        self.refusal = refusal
         self.eventfds: list[int] = []
         self.lost = False
         self.asked: list[str] = []
@@ -54,6 +56,11 @@ class Plain(Kernel):
     def eventfd(self) -> int:
         self.eventfds.append(super().eventfd())
         return self.eventfds[-1]
+
+    def register(self, directory: ControlDir, eventfd: int, file: str, arguments: str) -> None:
+        if self.refusal is not None:
+            raise self.refusal
+        super().register(directory, eventfd, file, arguments)
 
     def set_timer(self, timer: int, at: float | None) -> None:
         """Never: the test calls when it is time."""
@@ -272,3 +279,21 @@ def test_what_a_group_lacks_is_not_offered(web: Cgroup) -> None:
 def test_a_process_is_known_by_when_it_began() -> None:
     assert (read_birth(os.getpid()) or "").isdigit()
     assert read_birth(2**22 + 1) is None
+
+
+@pytest.mark.needs("memory", "v1")
+@pytest.mark.parametrize(
+    "refusal",
+    [
+        Refused("/cg/w", "cgroup.event_control", "5 6", errno.EINVAL, "the kernel gives no notices of it"),
+        NotOffered("/cg/w", "cgroup.event_control"),
+    ],
+)
+def test_an_eventfd_that_is_refused_becomes_looking_and_says_why(web: Cgroup, refusal: CgroupError) -> None:
+    with Watcher(kernel=Plain(refusal=refusal)) as watcher:
+        ways = [watcher.watch_memory(web), watcher.watch_usage(web, 1 << 20)]
+
+        assert [(way.by, way.why) for way in ways] == [("polling", str(refusal))] * 2
+        assert set(ways) <= set(watcher.ways())
+        with pytest.raises(CgroupError, match=r"cannot be looked up, and .*cgroup\.event_control"):
+            watcher.watch_reclaim(web)

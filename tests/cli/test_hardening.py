@@ -30,7 +30,7 @@ def test_every_line_says_what_it_replaces_and_none_counts_against_the_host() -> 
 
     assert len(lines) == len(DEFENCES)
     assert {line["state"] for line in lines} <= {"on", "off", "unknown"}
-    assert {line["section"] for line in check_host()["checks"]} == {"", "hardening"}  # type: ignore[attr-defined]
+    assert {line["section"] for line in check_host(parent="cgwarden")["checks"]} == {"", "hardening"}  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize(("name", "detail"), [("tracing", "kernel.yama.ptrace_scope=1 [HARDEN_PTRACE]")])

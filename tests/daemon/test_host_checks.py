@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from cgroupfs import HierarchyReport, Loss
-from cgwarden.host_checks import check_hierarchy
+import pytest
+
+from cgroupfs import Hierarchies, HierarchyReport, Loss, place
+from cgwarden.host_checks import check_hierarchy, check_host
 
 PLACE = "/sys/fs/cgroup/memory"
 
@@ -55,3 +57,16 @@ def test_a_controller_that_is_not_needed_says_what_does_not_work_without_it() ->
     check = check_hierarchy(HierarchyReport("net_cls", None, "not mounted", (), (), None, lost=lost))
 
     assert (check["state"], check["detail"]) == ("ok", "not mounted: no net.net_classid")
+
+
+@pytest.mark.kernel
+def test_the_host_is_told_in_full_though_no_container_runs(cgroup_parent: str) -> None:
+    report = check_host(parent=cgroup_parent)
+
+    found = report["checks"]
+    assert isinstance(found, list)
+    checks = {check["name"]: check for check in found}
+    hierarchies = Hierarchies.read()
+    assert checks["placement"]["detail"].startswith(place(hierarchies, cgroup_parent).parent)
+    assert all("no group has it yet" not in check["detail"] for check in checks.values())
+    assert not any(name.startswith(cgroup_parent) for name in hierarchies.children("/"))

@@ -11,7 +11,7 @@ from typing import Final
 from tools.guest.boot import GuestFailed, boot
 from tools.guest.verdict import read_verdict
 
-DEFAULT_TESTS: Final = ("tests/cgroupfs",)
+DEFAULT_TESTS: Final = ("tests/cgroupfs", "tests/cli/test_each_kernel.py")
 DEFAULT_TIMEOUT_SEC: Final = 900.0
 
 

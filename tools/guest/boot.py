@@ -16,11 +16,14 @@ from typing import Final, TextIO
 
 from tools.prepare.binaries import BIN
 from tools.prepare.guest import BINDS, GUEST, PYTHON_IMAGE, VIRTME, kernel_image, make_image, place
+from tools.prepare.python import PACKAGES
 from tools.prepare.steps import ROOT, SetupFailed
 
 RESULTS: Final = GUEST / "results"
 INSIDE: Final = Path(__file__).with_name("inside.sh")
-SOURCES: Final = ("cgroupfs", "launcher", "tests", "tools", "pyproject.toml")
+SOURCES: Final = (*PACKAGES, "tests", "tools", "pyproject.toml")
+# What the dashboard is built with, and traces of other runs.
+NOT_COPIED: Final = ("node_modules", "__pycache__", "*.pyc")
 NODE: Final = "1G"
 # Directories of the host that the guest may write to, without the host ever seeing it.
 THROWN_AWAY: Final = ("/etc", "/lib", "/var", "/tmp")
@@ -64,7 +67,7 @@ def _make_sources_image(image: Path) -> None:
             copy = place(root, ROOT / name)
             copy.parent.mkdir(parents=True, exist_ok=True)
             if (ROOT / name).is_dir():
-                shutil.copytree(ROOT / name, copy)
+                shutil.copytree(ROOT / name, copy, ignore=shutil.ignore_patterns(*NOT_COPIED))
             else:
                 shutil.copy2(ROOT / name, copy)
         (root / BINDS).write_text("".join(f"{ROOT / name}\n" for name in SOURCES))

@@ -50,7 +50,7 @@ _GUEST: Final = (
     Step("Guest boot", ("requirements/guest.txt",), guest.install_virtme, guest.has_virtme),
     Step(
         "Guest Python",
-        ("requirements/dev.txt", "tools/prepare/guest.py"),
+        ("requirements/dev.txt", "pyproject.toml", "tools/prepare/guest.py"),
         guest.make_python_image,
         guest.PYTHON_IMAGE.is_file,
         version=python.INTERPRETER,

@@ -12,7 +12,8 @@ import shutil
 import subprocess
 import sysconfig
 import tempfile
-from collections.abc import Iterator
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -33,18 +34,23 @@ _PROGRAMS: Final = {
     "modprobe": "kmod",
     "depmod": "kmod",
     "mke2fs": "e2fsprogs",
+    "/usr/lib/systemd/systemd": "systemd",
+    "ip": "iproute2",
+    "rdma": "iproute2",
+    "nsenter": "util-linux",
 }
 # Parts of the kernel's modules that the guest or a test can want; the rest is 350 MB.
 MODULES: Final = (
     "arch", "block", "crypto", "lib", "mm", "net/9p", "net/core", "net/sched",
-    "drivers/block", "drivers/dax", "drivers/md", "drivers/char", "drivers/input", "drivers/net/veth.ko", "drivers/scsi", "drivers/virtio",
+    "drivers/block", "drivers/dax", "drivers/md", "drivers/char", "drivers/input",
+    "drivers/net/dummy.ko", "drivers/net/veth.ko",
+    "drivers/infiniband/core", "drivers/infiniband/sw/rxe", "net/ipv4/udp_tunnel.ko",
+    "net/ipv6/ip6_udp_tunnel.ko", "drivers/scsi", "drivers/virtio",
     "fs/9p", "fs/ext4", "fs/fscache", "fs/fuse", "fs/jbd2", "fs/mbcache.ko", "fs/netfs", "fs/overlayfs",
 )  # fmt: skip
-# Distributions that tests/cgroupfs imports, and what those import.
-_TEST_PACKAGES: Final = (
-    "pytest", "pytest-timeout", "hypothesis", "sortedcontainers", "pluggy", "iniconfig", "packaging",
-    "pygments", "psutil", "pyroute2", "zstandard",
-)  # fmt: skip
+# Distributions that the tests in there import, beside what cgwarden itself needs; with what those need.
+_TEST_PACKAGES: Final = ("pytest", "pytest-timeout", "hypothesis")
+_NAME: Final = re.compile(r"[\w.-]+")
 _NOT_COPIED: Final = (
     "test", "tests", "site-packages", "dist-packages", "idlelib", "lib2to3", "tkinter", "turtledemo",
     "ensurepip", "config-*", "*.a", "*.opt-?.pyc",
@@ -162,12 +168,37 @@ def _copy_library(root: Path) -> Path:
     return library
 
 
+def _product_packages() -> list[str]:
+    with (ROOT / "pyproject.toml").open("rb") as file:
+        return list(tomllib.load(file)["project"]["dependencies"])
+
+
+def _with_what_they_need(
+    found: Mapping[str, importlib.metadata.Distribution], wanted: Sequence[str]
+) -> set[str]:
+    """Names of `wanted` requirements and of all that these require, without what is optional."""
+    closed: set[str] = set()
+    left = list(wanted)
+    while left:
+        match = _NAME.match(left.pop())
+        name = _plain(match[0]) if match else ""
+        if name in found and name not in closed:
+            closed.add(name)
+            left += [line for line in found[name].requires or () if "extra ==" not in line]
+    return closed
+
+
+def _plain(name: str) -> str:
+    return name.lower().replace("_", "-").replace(".", "-")
+
+
 def _copy_packages(root: Path) -> Path:
     packages = site_packages()
-    for distribution in importlib.metadata.distributions(path=[str(packages)]):
-        if distribution.metadata["Name"].lower() not in _TEST_PACKAGES:
-            continue
-        for file in distribution.files or ():
+    found = {
+        _plain(each.metadata["Name"]): each for each in importlib.metadata.distributions(path=[str(packages)])
+    }
+    for name in _with_what_they_need(found, [*_TEST_PACKAGES, *_product_packages()]):
+        for file in found[name].files or ():
             source = Path(os.path.normpath(packages / file))
             if source.is_file() and source.is_relative_to(packages):
                 copy = place(root, source)
