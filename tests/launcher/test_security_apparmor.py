@@ -17,7 +17,9 @@ PROFILE = "cgwtest-no-secrets"
 @pytest.fixture
 def profile() -> Iterator[str]:
     """A profile of the test's own: everything, except a look into /secret."""
-    apparmor.load(f"profile {PROFILE} {{ file, network, capability, signal, deny /secret r, }}")
+    # Attached: a container's output leads to pipes of the host's, which lie outside its own mounts.
+    rules = "file, network, capability, signal, deny /secret r,"
+    apparmor.load(f"profile {PROFILE} flags=(attach_disconnected) {{ {rules} }}")
     yield PROFILE
     Path("/sys/kernel/security/apparmor/.remove").write_text(PROFILE)
 
@@ -35,11 +37,11 @@ def test_a_container_gets_our_own_profile_and_exec_the_same(run: Run, launcher: 
 
 
 def test_our_profile_denies_what_the_other_layers_would_have_let_through(output: Output) -> None:
-    script = "mount -t tmpfs none /tmp 2>/dev/null; echo $?; echo x > /proc/sysrq-trigger; ls /tmp"
+    mount = "mount -t tmpfs none /tmp 2>/dev/null; echo $?"
     given = {"cap_add": ["SYS_ADMIN"], "seccomp": "unconfined"}
 
-    assert output(script.replace("; echo x > /proc/sysrq-trigger", ""), **given)[0] != "0"
-    assert output(script.partition(";")[0] + "; echo $?", apparmor="unconfined", **given) == ["0"]
+    assert output(mount, apparmor="unconfined", **given) == ["0"]
+    assert output(mount, **given) != ["0"]
 
 
 def test_a_profile_of_the_hosts_is_applied_and_denies(
