@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import socket
@@ -76,17 +77,26 @@ class Attachment:
             return b""
 
     def write(self, data: bytes) -> int:
-        """How many bytes were taken for its input; 0 while it takes none. Never waits."""
+        """How many bytes were taken for its input; 0 while it takes none. Never waits.
+
+        BrokenPipeError: we were cut off, or the container has ended.
+        """
         piece = data[:PACKET_BYTES]
-        return len(piece) if self._send(b"i" + piece) else 0
+        try:
+            self._link.send(b"i" + piece, socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            return 0
+        except OSError as e:
+            raise BrokenPipeError(e.errno, "nobody is attached any more") from None
+        return len(piece)
 
     def take_no_output(self) -> None:
         """For one who reads the log instead: the queue would run full."""
         self._send(b"d")
 
-    def end_input(self) -> None:
-        """No more input, from anybody; for a terminal this means nothing."""
-        self._send(b"q")
+    def end_input(self) -> bool:
+        """No more input, from anybody; for a terminal this means nothing. False: not taken yet, try again."""
+        return self._send(b"q")
 
     def resize(self, rows: int, columns: int) -> None:
         self._send(b"w" + SIZE.pack(rows, columns))
@@ -102,13 +112,12 @@ class Attachment:
             return  # closed already, or by the other side
 
     def _send(self, packet: bytes) -> bool:
-        """False where it must be tried again; what cannot arrive any more counts as sent."""
-        try:
-            self._link.send(packet, socket.MSG_DONTWAIT)
-        except BlockingIOError:
-            return False
-        except OSError:
-            return True
+        """False while the queue is full; what can never arrive is of no use any more."""
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+            try:
+                self._link.send(packet, socket.MSG_DONTWAIT)
+            except BlockingIOError:
+                return False
         return True
 
 

@@ -178,8 +178,10 @@ class CopyIn:
         except (OSError, ValueError):
             return len(data)
 
-    def end_input(self) -> None:
+    def end_input(self) -> bool:
+        """The archive is complete."""
         self._input.close()
+        return True
 
     def resize(self, rows: int, columns: int) -> None:
         """There is no terminal."""

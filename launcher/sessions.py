@@ -146,12 +146,13 @@ class ExecSession:
             except OSError:  # the program reads no more
                 return len(data)
 
-    def end_input(self) -> None:
+    def end_input(self) -> bool:
         """For a terminal this means nothing."""
         with self._lock:
             if self._input_fd is not None and not self.tty:
                 os.close(self._input_fd)
                 self._input_fd = None
+        return True
 
     def resize(self, rows: int, columns: int) -> None:
         with self._lock:

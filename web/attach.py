@@ -144,7 +144,7 @@ async def send_input(
 ) -> Response:
     """Bytes for the program's input, its end (`eof`), the terminal's size, or `detach`: the program that
     `exec` started goes on when the client hangs up. Answered once they are taken, or after five seconds with
-    as many as were.
+    as many as were; `ended` tells whether the end was taken too. What was not is to be sent again.
     """
     part = attachments_of(request).get(id[:64])
     fields = Fields(await read_object(request))
@@ -155,14 +155,19 @@ async def send_input(
         part.detach()
     if size is not None:
         part.resize(*size)
-    taken = await _feed(part, data)
-    if eof and taken == len(data):
-        part.end_input()
-    return reply({"taken_bytes": taken})
+    try:
+        taken = await _feed(part, data)
+    except BrokenPipeError as error:
+        raise Problem(str(error.strerror), kind=_UNKNOWN) from None
+    ended = eof and taken == len(data) and await _end(part)
+    return reply({"taken_bytes": taken, "ended": ended})
 
 
 async def _feed(part: InputPart, data: bytes) -> int:
-    """Nothing here waits in a thread: those who do not read their input must not use up any."""
+    """BrokenPipeError where nobody takes it any more.
+
+    Nothing here waits in a thread: those who do not read their input must not use up any.
+    """
     loop = asyncio.get_running_loop()
     deadline = loop.time() + _PATIENCE_SEC
     taken = 0
@@ -174,6 +179,14 @@ async def _feed(part: InputPart, data: bytes) -> int:
                 break
             await asyncio.sleep(_AGAIN_SEC)
     return taken
+
+
+async def _end(part: InputPart) -> bool:
+    for _ in range(int(_PATIENCE_SEC / _AGAIN_SEC)):
+        if part.end_input():
+            return True
+        await asyncio.sleep(_AGAIN_SEC)
+    return False
 
 
 def read_data(fields: Fields) -> bytes:

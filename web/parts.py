@@ -15,11 +15,11 @@ from web.health import Health
 
 
 class InputPart(Protocol):
-    """Whatever takes input. No call waits; `write` tells how much was taken."""
+    """Takes input. No call waits: `write` tells how much was taken, `end_input` whether the end was."""
 
     def write(self, data: bytes) -> int: ...
 
-    def end_input(self) -> None: ...
+    def end_input(self) -> bool: ...
 
     def resize(self, rows: int, columns: int) -> None: ...
 

@@ -277,7 +277,7 @@ SCHEMAS: Final[dict[str, Schema]] = {
     "CopiedLine": shape(
         {"attachment": TEXT, "entries": WHOLE, "skipped": WHOLE, "error": TEXT}, optional=True
     ),
-    "InputTaken": shape({"taken_bytes": WHOLE}),
+    "InputTaken": shape({"taken_bytes": WHOLE, "ended": FLAG}),
     "FreezeWish": shape({"reason": TEXT, "lease_sec": NUMBER, "timeout_sec": NUMBER}, optional=True),
     "ThawWish": shape({"force": FLAG}, optional=True),
     "FreezeOutcome": shape(

@@ -174,7 +174,8 @@ class _Outgoing:
         """All that is left, and the end."""
         while self._pending:
             self._send()
-        self._daemon.call("POST", self._path, {"eof": True})
+        while not self._daemon.call("POST", self._path, {"eof": True})["ended"]:
+            continue
 
     def _send(self) -> None:
         piece = bytes(self._pending[:PIECE_BYTES])

@@ -128,7 +128,8 @@ class Input:
                 self._send({"detach": True})
                 self._response.hang_up()
                 return
-        self._send({"eof": True})
+        while (answer := self._send({"eof": True})) is not None and not answer["ended"]:
+            continue
 
     def _send_all(self, data: bytes) -> None:
         while data:

@@ -31,8 +31,9 @@ class FakeExec:
         self.typed += data[:3]
         return min(3, len(data))
 
-    def end_input(self) -> None:
+    def end_input(self) -> bool:
         self.typed += b"<end>"
+        return True
 
     def resize(self, rows: int, columns: int) -> None:
         self.typed += b"<%d x %d>" % (rows, columns)

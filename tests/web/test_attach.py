@@ -37,7 +37,7 @@ def test_what_is_typed_reaches_the_program_in_order_and_its_size_and_end_too(rig
     with flowing(rig, f"{WEB}/exec", {"command": ["hangs"], "stdin": True}) as (key, _lines):
         path = f"/api/v1/attachments/{key}"
         answer = rig.ask("POST", path, {"data_b64": encoded(b"hello\xff"), "rows": 20, "columns": 30})
-        assert answer.json == {"taken_bytes": 6}
+        assert answer.json == {"taken_bytes": 6, "ended": False}
         rig.ask("POST", path, {"data_b64": encoded(b"!"), "eof": True})
 
         assert rig.launcher.sessions[0].typed == b"<20 x 30>hello\xff!<end>"
