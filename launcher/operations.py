@@ -101,7 +101,7 @@ class StopPropagation:
             self._from_the_top()
 
     def _from_the_top(self) -> None:
-        """In a chroot `/` is no mount. Joining our own mount namespace leads to its real root, for a moment."""
+        """In a chroot `/` is no mount. Joining our own mount namespace leads to its root, for a moment."""
         root = os.open("/", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
         own = os.open("/proc/self/ns/mnt", os.O_RDONLY | os.O_CLOEXEC)
         syscalls.setns(own, syscalls.CLONE_NEWNS)
