@@ -64,13 +64,14 @@ class Catalog:
             raise UnknownImage(text)
         return found
 
-    def reference_of(self, text: str) -> str | None:
-        """The name in the catalogue that `text` says, or None where it is an id or nothing."""
+    def meant_by(self, text: str) -> list[str]:
+        """The names in the catalogue that `text` says; none where it is an id."""
         try:
-            name = parse_reference(text).tagged
+            wanted = parse_reference(text)
         except BadReference:
-            return None
-        return name if name in self._named else None
+            return []
+        with self._lock:
+            return [name for name, what in self._named.items() if _is_meant(wanted, name, what)]
 
     def image(self, image_id: str) -> Image:
         """What the configuration says, with id and names; DigestMismatch where the file was changed."""
@@ -129,14 +130,7 @@ class Catalog:
             if _id_part(text) is None:
                 raise
             return None
-        exact = self._named.get(f"{wanted.name}@{wanted.digest}" if wanted.digest else wanted.tagged)
-        if exact is not None or not wanted.digest:
-            return exact.id if exact else None
-        same = (
-            what.id
-            for name, what in self._named.items()
-            if what.digest == wanted.digest and parse_reference(name).name == wanted.name
-        )
+        same = (what.id for name, what in self._named.items() if _is_meant(wanted, name, what))
         return next(same, None)
 
     def _by_id(self, text: str) -> str | None:
@@ -182,6 +176,15 @@ class Catalog:
 
     def _path(self, image_id: str) -> str:
         return f"{self._directory}/{image_id.removeprefix('sha256:')}.json"
+
+
+def _is_meant(wanted: Reference, name: str, what: Named) -> bool:
+    """By its digest where one is given, as docker does: the tag beside it is then only for people."""
+    if not wanted.digest:
+        return name == wanted.tagged
+    return parse_reference(name).name == wanted.name and (
+        what.digest == wanted.digest or name == f"{wanted.name}@{wanted.digest}"
+    )
 
 
 def _id_part(text: str) -> str | None:

@@ -120,9 +120,8 @@ class ImageStore:
         several).
         """
         image_id = self.catalog.resolve(ref)
-        name = self.catalog.reference_of(ref)
         names = self.catalog.names_of(image_id)
-        going = [name] if name is not None else names
+        going = self.catalog.meant_by(ref) or names
         used_by = [use.container for use in read_uses(self.state_dir) if self._stands_on(use, image_id)]
         if used_by and len(names) == len(going) and not force:
             raise ImageInUse(ref, _shown(used_by))

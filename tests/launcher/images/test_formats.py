@@ -56,7 +56,13 @@ def test_a_layout_in_a_directory(store: ImageStore, short_dir: Path) -> None:
     assert (image.config.command, image.config.env, image.config.user) == (("tool",), {"A": "b=c"}, "7")
     assert Path(store.layer_dir(image.layers[1]), "bin/tool").read_bytes() == b"x"
     assert store.resolve("example.org/x/tool:1") == image
-    assert image.digests == (f"example.org/x/tool@{layout.manifests[0]['digest']}",)
+    exact = f"example.org/x/tool@{layout.manifests[0]['digest']}"
+    assert image.digests == (exact,)
+    assert store.resolve(exact) == image
+
+    store.add_name(exact, "other:1")
+    assert store.remove(exact) == (("example.org/x/tool:1",), (), ())
+    assert store.remove("other:1").images == (image.id,)
 
 
 @pytest.mark.parametrize("pack", ["tar", "tar.gz"])
