@@ -1,4 +1,4 @@
-"""Started again where a run has more than processes: on the bridge, in a user namespace, from other drivers."""
+"""Started again where a run is more than processes: on the bridge, in a user namespace, on another driver."""
 
 from collections.abc import Callable
 
