@@ -46,7 +46,7 @@ def make_root(where: Path) -> Path:
     return root
 
 
-def spec_of(name: str, root: Path, network: str) -> dict[str, Any]:
+def spec_of(name: str, root: Path, network: str = "none") -> dict[str, Any]:
     limits = {"memory_max_bytes": MEMORY_BYTES, "pids_max": PIDS, "cpu_max_cores": CPU_CORES}
     return {"name": name, "rootfs": str(root), "command": COMMAND, "limits": limits, "network": network}
 
@@ -56,7 +56,7 @@ class Ours:
 
     label = "cgwarden (launcher alone)"
 
-    def __init__(self, where: Path, root: Path, network: str) -> None:
+    def __init__(self, where: Path, root: Path, network: str = "none") -> None:
         from cgroupfs import Hierarchies
         from launcher import ContainerSpec, Launcher, Spawner
 
@@ -100,7 +100,7 @@ class Daemon:
 
     label = "cgwarden (through the daemon)"
 
-    def __init__(self, path: str, root: Path, network: str) -> None:
+    def __init__(self, path: str, root: Path, network: str = "none") -> None:
         self._path = path
         self._root = root
         self._network = network
