@@ -31,7 +31,7 @@ def map_mount(tree_fd: int, user_fd: int, path: str, *, recursive: bool = False)
     except OSError as e:
         if e.errno != errno.EINVAL:
             raise
-        kinds = "ext4, xfs, btrfs and tmpfs can"
+        kinds = "ext4, xfs and btrfs can, tmpfs since Linux 6.3"
         why = f"is on, or holds a mount of, a file system that cannot map ids ({kinds}); use userns host"
         raise OSError(errno.EINVAL, why, path) from None
 

@@ -5,6 +5,7 @@ import json
 import os
 import stat
 import subprocess
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -270,20 +271,41 @@ def test_a_volume_that_cannot_be_mapped_is_refused_with_a_clear_line(
     assert not place.remains("t")
 
 
-def test_a_volume_has_roots_files_inside_and_outside(run: Run, launcher: Launcher, short_dir: Path) -> None:
-    volume = short_dir / "volume"
-    volume.mkdir()
-    (volume / "old").write_text("x")
+@pytest.fixture
+def mappable(short_dir: Path) -> Iterator[Path]:
+    """A directory on a file system that can map ids: the guest's tmpfs cannot yet (Linux 6.3)."""
+    with tempfile.TemporaryDirectory(
+        dir="/var/tmp" if "CGWARDEN_IN_GUEST" in os.environ else short_dir
+    ) as made:
+        Path(made).chmod(0o755)
+        yield Path(made)
+
+
+def test_a_volume_has_roots_files_inside_and_outside(run: Run, launcher: Launcher, mappable: Path) -> None:
+    (mappable / "old").write_text("x")
 
     run(
         "stat -c %u /v /v/old; echo y > /v/new; chown 5:6 /v/new",
         userns="auto",
-        volumes=[{"source": str(volume), "target": "/v"}],
+        volumes=[{"source": str(mappable), "target": "/v"}],
     )
     launcher.wait("t", 10)
 
     assert [line.data for line in launcher.read_log("t")] == [b"0", b"0"]
-    assert ((volume / "new").stat().st_uid, (volume / "new").stat().st_gid) == (5, 6)
+    assert ((mappable / "new").stat().st_uid, (mappable / "new").stat().st_gid) == (5, 6)
+
+
+def test_a_root_that_can_be_mapped_is_not_copied(
+    place: Place, run: Run, launcher: Launcher, mappable: Path, busybox_root: Path
+) -> None:
+    copy_tree(busybox_root, mappable)
+    os.chown(mappable / "etc/passwd", 1000, 1001)
+
+    run("stat -c %u:%g /bin/busybox /etc/passwd", userns="auto", rootfs=str(mappable))
+    launcher.wait("t", 10)
+
+    assert [line.data for line in launcher.read_log("t")] == [b"0:0", b"1000:1001"]
+    assert not (place.state_of("t") / "shifted").exists()
 
 
 @pytest.mark.parametrize("driver", ["vfs"])
