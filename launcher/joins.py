@@ -17,6 +17,7 @@ from launcher.errors import BadSpec, UnknownContainer
 from launcher.namespaces import FIELDS, joined_container
 from launcher.processes import held_process, is_alive
 from launcher.spec import ContainerSpec
+from launcher.spec_values import HOSTNAME
 
 
 class Joins:
@@ -41,6 +42,15 @@ class Joins:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def hostname_of(spec: ContainerSpec, find: Callable[[str], Container]) -> str:
+    """The name that goes with its UTS namespace, which is another's where that is; for HOSTNAME and /etc."""
+    if name := joined_container(spec.uts):
+        with contextlib.suppress(UnknownContainer):
+            return find(name).spec.hostname
+    there = os.uname().nodename
+    return there if spec.uts == "host" and HOSTNAME.fullmatch(there) else spec.hostname
 
 
 def open_joins(spec: ContainerSpec, find: Callable[[str], Container]) -> Joins:

@@ -31,7 +31,7 @@ from launcher.errors import (
 from launcher.failpoints import reach
 from launcher.images.merge import merge_image
 from launcher.intent import keep_intent, make_run_dir, record_intent
-from launcher.joins import Joins, open_joins
+from launcher.joins import Joins, hostname_of, open_joins
 from launcher.network import launching as networking
 from launcher.processes import held_process
 from launcher.site import Site
@@ -95,6 +95,7 @@ def check(site: Site, spec: ContainerSpec) -> ContainerSpec:
     if spec.rootfs:
         spec = replace(spec, rootfs=site.real_root(spec))
     site.check_belongings(spec)
+    spec = replace(spec, hostname=hostname_of(spec, site.find))
     return site.roots.check(spec)
 
 

@@ -205,7 +205,13 @@ def test_clocks_differ_by_the_offsets_from_the_first_instruction_on(run: Run, ou
 def test_the_host_name_of_another_container_stays_its_own(run: Run, output: Output) -> None:
     run("sleep 60", name="first", hostname="one")
 
-    assert output("hostname", uts="container:first", hostname="two") == ["one"]
+    names = output("hostname; echo $HOSTNAME; cat /etc/hostname", uts="container:first", hostname="two")
+
+    assert names == ["one", "one", "one"]
+
+
+def test_the_host_name_of_the_host_is_told_where_it_is_shared(output: Output) -> None:
+    assert set(output("hostname; echo $HOSTNAME", uts="host", hostname="two")) == {os.uname().nodename}
 
 
 def test_a_dry_run_names_what_is_made_joined_and_shared(launcher: Launcher, busybox_root: Path) -> None:
