@@ -64,6 +64,6 @@ def plan_limits(
         *readers.blkio.plan_limits(dirs, wanted, host),
         *readers.hugetlb.plan_limits(dirs, page_sizes, wanted),
         *misc.plan_limits(dirs, wanted),
-        *net_marks.plan_limits(dirs, wanted),
+        *net_marks.plan_limits(dirs, wanted, host),
         *readers.memory.plan_limits(dirs, wanted),
     ]

@@ -26,6 +26,15 @@ class NotOffered(CgroupError):
         self.file = file
 
 
+class NotMounted(NotOffered):
+    """The kernel has the controller, but its hierarchy is not mounted, or this cgroup is not in it."""
+
+    def __init__(self, path: str, file: str, why: str) -> None:
+        CgroupError.__init__(self, f"{path}: {why}")
+        self.path = path
+        self.file = file
+
+
 class ParseError(CgroupError):
     """A kernel file holds something that its parser does not know."""
 

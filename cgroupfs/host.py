@@ -8,6 +8,7 @@ from collections.abc import Collection
 from pathlib import Path
 
 from cgroupfs.errors import BadLimit
+from cgroupfs.mounts import parse_proc_cgroups
 from cgroupfs.values import Ranges, count_listed, parse_list
 
 
@@ -16,6 +17,15 @@ class Host:
 
     def __init__(self, root: str = "/") -> None:
         self._sys = Path(root, "sys")
+        self._proc = Path(root, "proc")
+
+    def read_controllers(self) -> dict[str, int]:
+        """v1 controller -> number of its mounted hierarchy, 0: nobody mounted it; of those that are on."""
+        try:
+            known = parse_proc_cgroups((self._proc / "cgroups").read_text())
+        except FileNotFoundError:  # a kernel with the unified tree alone
+            return {}
+        return {controller.name: controller.hierarchy for controller in known if controller.enabled}
 
     def read_possible_cpus(self) -> int:
         """How many CPUs this host can have."""

@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final, NamedTuple
 
-from cgroupfs.errors import BadLimit, NotOffered
+from cgroupfs.errors import BadLimit, NotMounted, NotOffered
+from cgroupfs.host import Host
 from cgroupfs.statistic import Dirs
 from cgroupfs.values import parse_int
 from cgroupfs.wishes import Wanted, check_whole, is_lifted
@@ -45,8 +46,11 @@ def read_marks(dirs: Dirs) -> NetMarks:
     )
 
 
-def plan_limits(dirs: Dirs, wanted: Wanted) -> list[Write]:
-    """Writes for ``net_classid`` and ``net_prio`` in `wanted`; lifted they are 0. BadLimit, NotOffered."""
+def plan_limits(dirs: Dirs, wanted: Wanted, host: Host) -> list[Write]:
+    """Writes for ``net_classid`` and ``net_prio`` in `wanted`; lifted they are 0.
+
+    BadLimit; NotMounted where mounting would help, else NotOffered.
+    """
     if wanted.keys().isdisjoint({"net_classid", "net_prio"}):
         return []
     now = read_marks(dirs)
@@ -55,12 +59,12 @@ def plan_limits(dirs: Dirs, wanted: Wanted) -> list[Write]:
         value = wanted["net_classid"]
         classid = 0 if is_lifted(value) else check_whole("net_classid", value, 0, MOST)
         if now.classid is None:
-            raise NotOffered(_path(dirs, "net_cls"), CLASSID)
+            raise _not_offered(dirs, "net_cls", CLASSID, host)
         if classid != now.classid:
             writes.append(Write("net_cls", CLASSID, str(classid)))
     if "net_prio" in wanted:
         if now.prio is None:
-            raise NotOffered(_path(dirs, "net_prio"), PRIO)
+            raise _not_offered(dirs, "net_prio", PRIO, host)
         writes += _plan_prio(now.prio, wanted["net_prio"])
     return writes
 
@@ -84,5 +88,14 @@ def _plan_prio(now: Mapping[str, int], value: object) -> list[Write]:
     ]
 
 
-def _path(dirs: Dirs, controller: str) -> str:
-    return dirs[controller].path if controller in dirs else controller
+def _not_offered(dirs: Dirs, controller: str, file: str, host: Host) -> NotOffered:
+    """Which of three: the kernel lacks it, nobody mounted it, or the group is older than the mount."""
+    if controller in dirs:
+        return NotOffered(dirs[controller].path, file)
+    hierarchy = host.read_controllers().get(controller)
+    if hierarchy is None:
+        return NotOffered(controller, file)
+    if hierarchy == 0:
+        return NotMounted(controller, file, f"nobody has mounted it on this host, so there is no {file}")
+    why = f"the group has no {file}: it is older than the mount, or the mount cannot be seen from here"
+    return NotMounted(controller, file, why)

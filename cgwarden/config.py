@@ -39,6 +39,7 @@ class Config:
         socket_group: unix group that may use the socket; unknown groups are simply not given access.
         metrics_open: serve /metrics without a token to loopback peers.
         cadvisor_names: render cAdvisor's metric names beside our own.
+        mount_net: mount net_cls and net_prio where nobody has, for the whole host, as long as we serve.
         root_driver: what containers' roots are made with, unless they ask for another: overlay, btrfs, vfs or
             devmapper.
         network_pool: CIDR of containers on the bridge; ``auto``: a free part of 10.88.0.0/13.
@@ -61,6 +62,7 @@ class Config:
     socket_group: str = "cgwarden"
     metrics_open: bool = False
     cadvisor_names: bool = True
+    mount_net: bool = False
     root_driver: str = "overlay"
     network_pool: str = "auto"
     network_uplinks: tuple[str, ...] = ()
@@ -208,6 +210,7 @@ _KEYS: Final[dict[tuple[str, str], tuple[str, Callable[[object], object]]]] = {
     ("web", "socket_group"): ("socket_group", _text),
     ("metrics", "open_on_loopback"): ("metrics_open", _flag_value),
     ("metrics", "cadvisor_names"): ("cadvisor_names", _flag_value),
+    ("cgroups", "mount_net"): ("mount_net", _flag_value),
     ("launcher", "root_driver"): ("root_driver", _text),
     ("network", "pool"): ("network_pool", _text),
     ("network", "uplinks"): ("network_uplinks", _texts),

@@ -16,6 +16,7 @@ from collections.abc import Sequence
 import cgroupfs
 from cgwarden.config import Config, ConfigError, read_config
 from cgwarden.exits import EXIT_CONFIG, EXIT_CONFLICT, EXIT_DENIED, EXIT_FAILED
+from cgwarden.net_hierarchy import NetHierarchy, NotHere
 from cgwarden.parent_lock import ParentLock, ParentTaken
 
 
@@ -33,13 +34,19 @@ def main(argv: Sequence[str]) -> int:
         config = _read_options(argv)
         hierarchies = _require_host()
         locks = [take_lock(directory, mode) for directory, mode in directories(config)]
-        config, hierarchies = settle(config, hierarchies)
-        parent = take_parent(config.cgroup_parent)
     except StartRefused as refused:
         sys.stderr.write(f"cgwarden serve: {refused}\n")
         return refused.status
+    net = NetHierarchy(config.run_dir)
+    parent = None
     try:
+        hierarchies = mount_net(config, hierarchies, net)
+        config, hierarchies = settle(config, hierarchies)
+        parent = take_parent(config.cgroup_parent)
         return _run(config, hierarchies)
+    except StartRefused as refused:
+        sys.stderr.write(f"cgwarden serve: {refused}\n")
+        return refused.status
     except PermissionError as error:
         # Root without the rights it needs, as in a container that was given too few capabilities.
         sys.stderr.write(
@@ -47,7 +54,10 @@ def main(argv: Sequence[str]) -> int:
         )
         return EXIT_DENIED
     finally:
-        parent.release()
+        if parent is not None:
+            parent.release()
+        if why := net.release():
+            sys.stderr.write(f"cgwarden serve: {why}\n")
         for lock in locks:
             os.close(lock)
 
@@ -99,6 +109,20 @@ def _require_host() -> cgroupfs.Hierarchies:
         return cgroupfs.Hierarchies.read()
     except cgroupfs.NoCgroups as error:
         raise StartRefused(EXIT_CONFIG, str(error)) from error
+
+
+def mount_net(config: Config, hierarchies: cgroupfs.Hierarchies, net: NetHierarchy) -> cgroupfs.Hierarchies:
+    """With ``net_cls`` and ``net_prio`` where that is configured. Raises StartRefused."""
+    try:
+        if config.mount_net and net.mount(hierarchies):
+            hierarchies = cgroupfs.Hierarchies.read()
+    except NotHere as error:
+        raise StartRefused(EXIT_CONFIG, str(error)) from error
+    except (cgroupfs.CgroupError, OSError) as error:
+        status = EXIT_DENIED if getattr(error, "errno", 0) == errno.EPERM else EXIT_FAILED
+        raise StartRefused(status, str(error)) from error
+    net.hold(hierarchies)
+    return hierarchies
 
 
 def settle(config: Config, hierarchies: cgroupfs.Hierarchies) -> tuple[Config, cgroupfs.Hierarchies]:

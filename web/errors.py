@@ -47,6 +47,13 @@ _PROTECTED: Final = Kind("forbidden", 403, "This cgroup is never changed")
 _NOT_OFFERED: Final = Kind(
     "not-offered", 501, "This kernel does not offer it", "`cgwarden doctor` tells what is missing"
 )
+_NOT_MOUNTED: Final = Kind(
+    "not-offered",
+    501,
+    "Its hierarchy is not mounted",
+    "`[cgroups] mount_net = true` in the configuration and a restart of the daemon mount it, for containers"
+    " that start from then on",
+)
 _NO_SPACE: Final = Kind(
     "journal-full", 507, "The journal has no space; nothing was changed", "make room in the state directory"
 )
@@ -119,6 +126,7 @@ KINDS: Final[dict[type[Exception], Kind]] = {
     imaging.PullFailed: _PULL_FAILED,
     imaging.NoSkopeo: _NO_SKOPEO,
     cgroupfs.CgroupGone: _GONE,
+    cgroupfs.NotMounted: _NOT_MOUNTED,
     cgroupfs.NotOffered: _NOT_OFFERED,
     cgroupfs.Refused: _REFUSED,
     cgroupfs.FreezeTimeout: TIMEOUT,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 
@@ -15,6 +16,7 @@ from cgroupfs import (
     DeviceRule,
     FreezeTimeout,
     Hierarchies,
+    NotMounted,
     NotOffered,
     Refused,
     Write,
@@ -22,12 +24,15 @@ from cgroupfs import (
     net_marks,
 )
 from cgroupfs.devices import DevicesV1, DevicesV2, plan_program
+from cgroupfs.host import Host
 from cgroupfs.hugetlb import HugetlbV1, HugetlbV2
 from cgroupfs.nested import Change, plan_nested
 from cgroupfs.pids import PidsV1
 from cgroupfs.plan import apply, read_value
 from cgroupfs.refusals import explain
+from cgroupfs.statistic import Dirs
 from cgroupfs.tree import split_path
+from cgroupfs.wishes import Wanted
 from tests.cgroupfs.conftest import Tree
 
 MIB = 1 << 20
@@ -94,14 +99,16 @@ def test_rdma_devices_are_limited_by_name_and_kind(tree: Tree) -> None:
         misc.plan_limits({}, {"rdma_max": {}})
 
 
-def test_packet_marks_are_written_where_they_change(tree: Tree) -> None:
+def test_packet_marks_are_written_where_they_change(tree: Tree, tmp_path: Path) -> None:
     dirs = tree.make(
         {
             "net_cls": {"net_cls.classid": "7\n"},
             "net_prio": {"net_prio.ifpriomap": "lo 0\neth0 5\n"},
         }
     )
-    plan = net_marks.plan_limits
+
+    def plan(dirs: Dirs, wanted: Wanted) -> list[Write]:
+        return net_marks.plan_limits(dirs, wanted, Host(str(tmp_path)))
 
     assert values(plan(dirs, {"net_classid": 8, "net_prio": {"eth0": 5, "lo": 2}})) == [
         ("net_cls.classid", "8"),
@@ -115,8 +122,22 @@ def test_packet_marks_are_written_where_they_change(tree: Tree) -> None:
     with pytest.raises(BadLimit, match="no interface 'eth1' here"):
         plan(dirs, {"net_prio": {"eth1": 5}})
     for wanted in ({"net_classid": 1}, {"net_prio": {"lo": 1}}):
-        with pytest.raises(NotOffered):
+        with pytest.raises(NotOffered, match="this kernel does not offer"):
             plan({}, wanted)
+
+
+@pytest.mark.parametrize(
+    ("hierarchy", "says"),
+    [(0, "nobody has mounted it on this host, so there is no net_cls.classid"), (9, "older than the mount")],
+)
+def test_marks_that_a_mount_would_give_say_so(tmp_path: Path, hierarchy: int, says: str) -> None:
+    (tmp_path / "proc").mkdir()
+    (tmp_path / "proc/cgroups").write_text(f"#name\nnet_cls\t{hierarchy}\t1\t1\n")
+
+    with pytest.raises(NotMounted, match=says):
+        net_marks.plan_limits({}, {"net_classid": 1}, Host(str(tmp_path)))
+    with pytest.raises(NotOffered, match="this kernel does not offer"):
+        net_marks.plan_limits({}, {"net_prio": {"lo": 1}}, Host(str(tmp_path)))
 
 
 def test_rules_and_tasks_of_a_controller_that_is_not_there_are_not_offered() -> None:

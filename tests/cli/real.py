@@ -59,15 +59,21 @@ class Running:
 
 
 @contextmanager
-def running() -> Iterator[Running]:
-    """Start a daemon, and afterwards remove its containers, stop it, and remove its directories."""
+def running(*before: str, settings: str = "") -> Iterator[Running]:
+    """Start a daemon, and afterwards remove its containers, stop it, and remove its directories.
+
+    `before`: words of a program that becomes it, such as nsenter; `settings`: its configuration file.
+    """
     directory = Path(tempfile.mkdtemp(prefix="cgw"))
     policies = directory / "policies"
     policies.mkdir()
     parent = f"cgwtest-{uuid.uuid4().hex[:8]}"
+    (directory / "cgwarden.toml").write_text(settings)
     argv = [
+        *before,
         *CLI,
         "serve",
+        f"--config={directory}/cgwarden.toml",
         f"--run-dir={directory}/run",
         f"--state-dir={directory}/state",
         "--listen=127.0.0.1:0",

@@ -54,6 +54,7 @@ def test_a_drop_in_is_read_after_the_main_file(tmp_path: pathlib.Path) -> None:
         ('[network]\npool = "10.88.0.1/16"\n', "network pool '10.88.0.1/16' is no network"),
         ('[network]\npool = "10.0.0.0/31"\n', "has an unfit size: use /8 to /30"),
         ("[network]\nprepared = 1000\n", "network.prepared 1000 is out of range"),
+        ('[cgroups]\nmount_net = "yes"\n', ":2: cgroups.mount_net: must be true or false"),
         ("[images]\nlayer_bytes = 10\n", "images.layer_bytes and images.entries are too small"),
         ('[images]\nentries = "many"\n', ":2: images.entries: must be a whole number"),
         ('[network]\nprepared = "4"\nuplinks = "eth0"\n', ":3: network.uplinks: must be a list of texts"),

@@ -57,6 +57,7 @@ def test_a_controller_that_is_not_needed_says_what_does_not_work_without_it() ->
     check = check_hierarchy(HierarchyReport("net_cls", None, "not mounted", (), (), None, lost=lost))
 
     assert (check["state"], check["detail"]) == ("ok", "not mounted: no net.net_classid")
+    assert "[cgroups] mount_net = true" in check["advice"]
 
 
 @pytest.mark.kernel
