@@ -33,10 +33,7 @@ FLAGS: Final = (
     ),
     *("--cpuset-cpus", "1", "--cpuset-mems", "0", "--blkio-weight", "300"),
 )
-SCRIPT: Final = (
-    "mknod /tmp/disk b 8 0 2>/dev/null; cat /tmp/disk 2>/dev/null; echo disk $?; "
-    "cat </dev/null >/dev/full; echo full $?; echo done; exec sleep 1000"
-)
+SCRIPT: Final = "cat </dev/null >/dev/full; echo full $?; echo done; exec sleep 1000"
 
 
 @pytest.fixture
@@ -77,7 +74,7 @@ def test_a_container_on_this_kernel_from_the_command_line(
     )
 
     wait_for(lambda: daemon.cli("logs", "t").stdout.endswith("done\n"), 120)
-    assert daemon.cli("logs", "t").stdout.splitlines() == ["disk 1", "full 0", "done"]
+    assert daemon.cli("logs", "t").stdout.splitlines() == ["full 0", "done"]
     assert daemon.cli("exec", "t", "cat", "/dev/null").returncode == 0
 
     assert daemon.json("freeze", "t")["changed"] is True
@@ -107,6 +104,32 @@ def test_a_container_on_this_kernel_from_the_command_line(
     assert daemon.cli("rm", "-f", "t").returncode == 0
     assert daemon.json("ps", "-a") == []
     assert not any(Path(directory).exists() for directory in inspected["cgroups"].values())
+
+
+def test_a_device_is_opened_where_it_was_given_alone(daemon: Running, busybox_root: Path) -> None:
+    """With the right to make any node, and no filter of calls, only the device rules are left to refuse."""
+    able = ("--cap-add", "MKNOD", "--security-opt", "seccomp=unconfined")
+    script = (
+        "(mknod /dev/node b 7 0 && echo made; head -c 0 /dev/node; echo read $?; "
+        "dd if=/dev/null of=/dev/node conv=notrunc 2>&1 | grep -o 'not permitted'; echo done) 2>&1; "
+        "exec sleep 1000"
+    )
+
+    daemon.run("without", "sh", "-c", script, flags=able, rootfs=str(busybox_root))
+    flags = (*able, "--device", "/dev/loop0:/dev/given:r")
+    daemon.run("with", "sh", "-c", script, flags=flags, rootfs=str(busybox_root))
+
+    refused = "head: /dev/node: Operation not permitted"
+    assert finished(daemon, "without") == ["made", refused, "read 1", "not permitted"]
+    assert finished(daemon, "with") == ["made", "read 0", "not permitted"]
+    assert daemon.cli("exec", "with", "head", "-c", "0", "/dev/given").returncode == 0
+
+
+def finished(daemon: Running, name: str) -> list[str]:
+    """The lines of a container that says at last that it is done."""
+    wait_for(lambda: daemon.cli("logs", name).stdout.endswith("done\n"), 120)
+    lines: list[str] = daemon.cli("logs", name).stdout.splitlines()[:-1]
+    return lines
 
 
 def is_v2(inspected: Mapping[str, Any]) -> bool:
