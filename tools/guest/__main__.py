@@ -11,7 +11,11 @@ from typing import Final
 from tools.guest.boot import GuestFailed, boot
 from tools.guest.verdict import read_verdict
 
-DEFAULT_TESTS: Final = ("tests/cgroupfs", "tests/cli/test_each_kernel.py")
+DEFAULT_TESTS: Final = (
+    "tests/cgroupfs",
+    "tests/cli/test_each_kernel.py",
+    "tests/launcher/test_security_apparmor.py",
+)
 DEFAULT_TIMEOUT_SEC: Final = 900.0
 
 
