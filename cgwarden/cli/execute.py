@@ -25,7 +25,8 @@ def _exec(args: Args) -> int:
     name, *command = args.words
     stdin, tty = args.on("interactive"), args.on("tty")
     session.check_input(stdin=stdin, tty=tty)
-    body = {"command": command, "env": dict(args.get("env", [])), "stdin": stdin, "tty": tty}
+    body: dict[str, object] = {"command": command, "env": dict(args.get("env", []))}
+    body |= {name: True for name, on in (("stdin", stdin), ("tty", tty)) if on}
     body |= {key: args.get(key) for key in ("workdir", "user") if args.get(key) is not None}
     body |= session.terminal_size() if tty else {}
     daemon = Daemon()
