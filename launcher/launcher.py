@@ -319,14 +319,14 @@ class Launcher:
         self._runs.close()
         self.groups.close()
         parent = self._site.parent_path
-        in_use = bool(self._site.hierarchies.children(parent))
-        self._site.proc_view.close(in_use=in_use)
+        running = any(not entry.ended.is_set() for entry in self._registry.entries())
+        self._site.proc_view.close(in_use=running)
         self._caretaker.close()
         self._site.networks.close()
         for entry in self._registry.entries():
             if entry.container.cgroup is not None:
                 entry.container.cgroup.close()
-        if not in_use:
+        if not self._site.hierarchies.children(parent):  # groups stay
             with contextlib.suppress(CgroupError):
                 self._site.hierarchies.remove(parent, recursive=False)
 

@@ -121,7 +121,7 @@ def test_a_group_is_made_limited_filled_and_removed(daemon: Running) -> None:
     assert daemon.json("inspect", "t")["cgroups"]["memory"].endswith(f"/{daemon.parent}/batch/t")
     assert daemon.json("group", "limit", "batch", "--memory", "96M")["changed"] is True
     assert daemon.json("group", "ls")[0]["limits"]["memory_max_bytes"] == 96 << 20
-    assert "96M" in daemon.cli("group", "ls").stdout
+    assert "96.0M" in daemon.cli("group", "ls").stdout
     refused = daemon.cli("group", "rm", "batch")
     assert (refused.returncode, "has containers (t)" in refused.stderr) == (4, True)
     daemon.cli("rm", "-f", "t")

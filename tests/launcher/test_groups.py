@@ -132,6 +132,19 @@ def test_a_foreign_cgroup_of_the_groups_name_is_not_touched(place: Place, launch
     place.hierarchies.remove(f"/{place.cgroup_parent}/batch")
 
 
+def test_a_group_alone_keeps_no_view_of_proc(place: Place, launcher: Launcher, run: Run, batch: Any) -> None:
+    run("true", group="batch")
+    launcher.wait("t", 20)
+    launcher.remove("t")
+    second = place.launcher()
+
+    launcher.close()
+    place.launchers.remove(launcher)
+
+    assert not (place.run_dir / "procview").exists()
+    assert [group.name for group in second.groups.all()] == ["batch"]
+
+
 def test_dry_run_shows_the_group(launcher: Launcher, busybox_root: Path, batch: Any) -> None:
     spec = ContainerSpec.from_wire({"rootfs": str(busybox_root), "command": ["true"], "group": "batch"})
 
