@@ -79,6 +79,7 @@ class FakeLauncher:
         self.known: dict[str, Container] = {}
         self.images: Any = None  # a store, where a test has a directory for one
         self.volumes: Any = None  # as with images
+        self.groups: Any = None
         self.cgroups: dict[str, FakeCgroup] = {}
         self.ended: dict[str, threading.Event] = {}
         self.lines: list[LogLine] = []
