@@ -17,7 +17,7 @@ from launcher import errors as launching
 from launcher import layering
 from launcher import network as networking
 from launcher.images import errors as imaging
-from launcher.rootfs import driver, entries, roots
+from launcher.rootfs import changes, driver, entries, roots
 from monitor import UnknownMetric
 from web.problems import INTERNAL, INVALID, TIMEOUT, Kind, Problem, answer, at, of_status
 from web.queries import complain
@@ -113,6 +113,7 @@ KINDS: Final[dict[type[Exception], Kind]] = {
     layering.CannotCommit: _CANNOT_COMMIT,
     layering.ChangesUnreadable: _UNREADABLE,
     entries.TooDeep: _TOO_DEEP,
+    changes.TooMuch: _TOO_DEEP,
     roots.RootNotRemoved: _ROOT_STAYS,
     driver.DriverUnavailable: _NO_DRIVER,
     launching.CannotCopy: _CANNOT_COPY,

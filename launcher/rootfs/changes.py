@@ -8,12 +8,14 @@ trade.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import stat
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
+from launcher.errors import LauncherError
 from launcher.rootfs.driver import OpenTrees
 from launcher.rootfs.entries import differs, is_opaque, is_whiteout, look, opened, unshifted
 
@@ -24,6 +26,15 @@ OUR_PLACES: Final = frozenset(
     ["/dev", "/proc", "/sys", "/etc/hosts", "/etc/hostname", "/etc/resolv.conf", "/dev/console"]
 )
 """Where a launch mounts something, and makes an empty place for it if the root has none: no change."""
+
+
+MOST_FILES: Final = 2_000_000
+"""That are looked at; a container makes as many as its file system holds, and each costs us memory."""
+
+
+class TooMuch(LauncherError):
+    def __init__(self) -> None:
+        super().__init__(f"more than {MOST_FILES:,} files would have to be looked at to tell what it changed")
 
 
 Walk = Callable[[int, int, str], Iterator["Change"]]
@@ -55,6 +66,7 @@ class _Walk:
     """`ids`: of the files in the tree, (what was added to each, how many there are); (0, 0) for none."""
 
     ids: tuple[int, int]
+    seen: Iterator[int] = field(default_factory=itertools.count)
 
     def upper(self, base: int, upper: int, above: str) -> Iterator[Change]:
         """`base` is -1 where there was nothing."""
@@ -93,6 +105,8 @@ class _Walk:
         now: os.stat_result,
         walk: Walk,
     ) -> Iterator[Change]:
+        if next(self.seen) >= MOST_FILES:
+            raise TooMuch
         path = f"{above}/{name}"
         now = unshifted(now, *self.ids)
         was_directory = before is not None and stat.S_ISDIR(before.st_mode)
