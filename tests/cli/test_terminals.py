@@ -220,3 +220,28 @@ def test_keys_pushed_into_a_terminal_inside_do_not_come_out(daemon: Running) -> 
         one.type(b"after\n")
         one.expect(b"after")
         assert b"pushed\r\nafter" not in one.shown
+
+
+def test_the_input_of_a_run_ends_with_its_client_and_not_with_the_daemon(daemon: Running) -> None:
+    argv = [*CLI, "run", "-i", "--name", "t", "--rootfs", "/", "--", "cat"]
+
+    def begin() -> subprocess.Popen[bytes]:
+        pipe = subprocess.PIPE
+        run = subprocess.Popen(argv, cwd=ROOT, env=daemon.env(), stdin=pipe, stdout=pipe, stderr=pipe)
+        assert run.stdin is not None and run.stdout is not None
+        run.stdin.write(b"hello\n")
+        run.stdin.flush()
+        assert run.stdout.readline() == b"hello\n"
+        return run
+
+    with begin() as run:
+        daemon.process.kill()
+        daemon.process.wait()
+        assert run.wait(START_SEC) == 6
+    daemon.start_again()
+    assert daemon.json("inspect", "t")["state"] == "running"
+    assert daemon.cli("rm", "-f", "t").returncode == 0
+
+    with begin() as run:
+        run.kill()
+        wait_for(lambda: daemon.json("inspect", "t")["state"] == "exited")
