@@ -67,7 +67,7 @@ def btrfs(place: Place, tmp_path: Path) -> Iterator[str]:
 
 def test_root_directory_and_chroot_with_mount_namespace_pivot_root(run: Run, output: Output) -> None:
     """The chroot that is the fallback: tests/launcher/rootfs/test_changing.py."""
-    assert output("ls -d /../bin; ls -d /../work 2>/dev/null; echo .") == ["/../bin", "."]
+    assert output("ls -d /../bin; ls -d /../boot 2>/dev/null; echo .") == ["/../bin", "."]
 
     container = run("sleep 60")
     inside = Path(f"/proc/{container.pid}/mountinfo").read_text().splitlines()
