@@ -3,6 +3,7 @@
 import os
 import signal
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -177,7 +178,7 @@ def test_asked_for_without_fuse_is_one_clear_line(launcher: Launcher, busybox_ro
         "except Exception as e: print(type(e).__name__, e)\n"
     )
     said = subprocess.run(
-        [os.sys.executable, "-c", script], capture_output=True, text=True, check=True
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
     ).stdout.splitlines()
 
     assert said[0] == "False", "what was not asked for is left out"

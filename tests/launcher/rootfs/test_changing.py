@@ -17,7 +17,7 @@ set -e
 mount --make-rprivate /
 mount -t tmpfs none "$1"
 mkdir "$1/root"
-for place in bin sbin lib lib64 usr etc root work tmp proc sys dev run; do
+for place in bin sbin lib lib64 usr etc root "$CHECKOUT" tmp proc sys dev run; do
     [ -L "/$place" ] && { ln -s "$(readlink "/$place")" "$1/root/$place"; continue; }
     [ -d "/$place" ] || continue
     mkdir "$1/root/$place"
@@ -48,7 +48,7 @@ finally:
 """What a container sees, and what it tries: a second chroot is the way out that pivot_root would close."""
 ATTACK = """
 echo inside; ls -a /..
-mkdir -p /x; chroot /x true; echo "chroot $?"; ls /work /root/.. 2>&1 | tail -1
+mkdir -p /x; chroot /x true; echo "chroot $?"; ls /boot /root/.. 2>&1 | tail -1
 """
 
 
@@ -83,7 +83,11 @@ def test_without_pivot_root_a_container_is_entered_by_chroot_and_cannot_chroot_a
     done = subprocess.run(
         [*chroot, sys.executable, "-c", LAUNCH],
         input=json.dumps({"place": place, "spec": spec}),
-        env={"PYTHONPATH": str(Path(__file__).parents[3]), "PATH": "/usr/sbin:/usr/bin:/sbin:/bin"},
+        env={
+            "CHECKOUT": Path(__file__).parts[1],
+            "PYTHONPATH": str(Path(__file__).parents[3]),
+            "PATH": "/usr/sbin:/usr/bin:/sbin:/bin",
+        },
         capture_output=True,
         text=True,
         check=False,
