@@ -319,7 +319,7 @@ def test_a_damaged_record_does_not_hide_a_running_container(place: Place, busybo
 def test_a_lost_run_directory_does_not_end_a_container(place: Place, busybox_root: Path) -> None:
     owner = start_all(place, busybox_root, {"t": COUNTING})
     owner.kill()
-    shutil.rmtree(place.run_dir)
+    shutil.rmtree(place.run_dir / "containers")
 
     launcher = place.launcher()
 
