@@ -41,7 +41,7 @@ def test_containers_in_a_group_share_its_limits(launcher: Launcher, run: Run, ba
     assert batch.cgroup.read_limits().memory_max_bytes == 96 * MIB
     assert batch.cgroup.read_limits().cpu_max_cores == 0.5
     # Each alone has room enough: together they have not.
-    assert eventually(lambda: launcher.get("u").oom_killed or launcher.get("v").oom_killed)
+    assert eventually(lambda: launcher.get("u").oom_killed or launcher.get("v").oom_killed, 60)
     assert launcher.exec("t", ["true"]).wait() == 0
 
 

@@ -77,7 +77,7 @@ def test_limits_of_ones_own_stand_above_the_class(run: Run) -> None:
 
     assert container.cgroup is not None
     limits = container.cgroup.read_limits()
-    assert limits.cpu_shares == 300 or limits.cpu_weight == 38
+    assert limits.cpu_shares == 300 or limits.cpu_weight == 39
 
 
 @pytest.mark.kernel
