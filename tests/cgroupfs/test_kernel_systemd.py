@@ -159,3 +159,52 @@ def test_a_delegated_scope_of_our_name_is_used_by_a_daemon_elsewhere(systemd: Sy
     assert said["advice"] == ""
     assert systemd.text(f"{scope}/hold/cgroup.procs")
     assert systemd.text("/system.slice/cgw.service/cgroup.subtree_control") == ""
+
+
+DAEMON: Final = (
+    "-m cgwarden serve --cgroup-parent=cgw --listen= --run-dir=/run/cgw --state-dir=/run/cgw-state"
+    " --policy-dir=/run/cgw-policies"
+)
+ROOT_OF_BUSYBOX: Final = """
+mkdir -p /run/cgw-policies; cd /run; mkdir -p root/bin root/proc root/dev root/sys root/tmp root/etc
+cp "$(command -v busybox)" /run/root/bin/busybox
+ln -s busybox /run/root/bin/sleep
+"""
+
+
+def cli(systemd: Systemd, *argv: str, check: bool = True) -> str:
+    """A command of the command line, as somebody on that host types it."""
+    host = "CGWARDEN_HOST=unix:///run/cgw/cgwarden.sock"
+    program = ("env", host, f"PYTHONPATH={REPOSITORY}", sys.executable, "-m", "cgwarden")
+    return systemd.run(*program, *argv, check=check)
+
+
+def test_the_daemon_as_a_delegated_service_starts_containers_in_its_unit_and_leaves_them_running(
+    systemd: Systemd,
+) -> None:
+    unit, web = "/system.slice/cgw.service", "/system.slice/cgw.service/cgw/web"
+    systemd.run("sh", "-ec", ROOT_OF_BUSYBOX)
+    more = f"WorkingDirectory={REPOSITORY}\nStandardError=file:/run/cgw.log\nDelegate=yes"
+    systemd.add("cgw.service", SERVICE.format(command=f"{sys.executable} {DAEMON}", more=more))
+    systemd.run("systemctl", "start", "cgw.service")
+    ready = "[ -S /run/cgw/cgwarden.sock ] && exit; sleep 0.2"
+    wait = f"for i in $(seq 900); do {ready}; done; cat /run/cgw.log; exit 1"
+    systemd.run("sh", "-c", wait)
+
+    limits = ("--memory", "64M", "--pids-limit", "20")
+    cli(systemd, "run", "-d", "--name", "web", "--rootfs", "/run/root", *limits, "--", "sleep", "1000")
+
+    inspected = json.loads(cli(systemd, "inspect", "web", "--json"))
+    assert inspected["cgroups"]["unified"] == f"/sys/fs/cgroup{web}"
+    assert systemd.text(f"{web}/memory.max") == str(64 << 20)
+    assert systemd.text(f"{web}/pids.max") == "20"
+    inside = systemd.text(f"{web}/cgroup.procs")
+    assert inside
+    main_pid = systemd.run("systemctl", "show", "-P", "MainPID", "cgw.service").strip()
+    assert systemd.run("cat", f"/proc/{main_pid}/cgroup").strip() == f"0::{unit}/daemon"
+
+    systemd.run("systemctl", "stop", "cgw.service")
+
+    assert systemd.run("systemctl", "show", "-P", "Result", "cgw.service").strip() == "success"
+    assert systemd.run("systemctl", "is-active", "cgw.service", check=False).strip() == "inactive"
+    assert systemd.text(f"{web}/cgroup.procs") == inside

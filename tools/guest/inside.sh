@@ -29,7 +29,7 @@ modprobe -a bfq zram sd_mod veth || fail "cannot load bfq, zram, sd_mod and veth
 # For the driver devmapper: a pool on two loop files.
 modprobe -a loop dm_mod dm_thin_pool || fail "cannot load device mapper"
 modprobe scsi_debug dev_size_mb=64 num_parts=2 || fail "cannot load scsi_debug"
-mke2fs -q /dev/sda1 && mount /dev/sda1 /var/tmp || fail "cannot use the disk with partitions"
+mke2fs -q -t ext4 /dev/sda1 && mount /dev/sda1 /var/tmp || fail "cannot use the disk with partitions"
 echo 256M >/sys/block/zram0/disksize
 mkswap /dev/zram0 >/dev/null && swapon /dev/zram0 || fail "cannot swap to zram"
 
