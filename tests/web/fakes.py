@@ -113,6 +113,24 @@ class FakeLauncher:
         self.ended[spec.name] = threading.Event()
         return container
 
+    def create(self, spec: ContainerSpec) -> Container:
+        created = replace(self.run(spec), state="created", pid=None, started_at=None)
+        self.known[spec.name] = created
+        return created
+
+    def start(self, name: str) -> bool:
+        """False where it runs already."""
+        container = self.get(name)
+        if container.state == "running":
+            return False
+        self.known[name] = replace(container, state="running", pid=4242, exit_code=None)
+        self.ended[name] = threading.Event()
+        return True
+
+    def restart(self, name: str, timeout_sec: float | None = None) -> None:
+        self.stop(name, timeout_sec)
+        self.start(name)
+
     def run_attached(self, spec: ContainerSpec, size: tuple[int, int] | None = None) -> FakeRun:
         live = FakeLive(spec.command) if spec.tty or spec.stdin else None
         self.runs.append(FakeRun(self.run(spec), self, live=live))
