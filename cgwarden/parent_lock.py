@@ -6,6 +6,7 @@ The lock is a file by the parent's name, not the cgroup's directory: that goes a
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
 from typing import Final
@@ -22,8 +23,15 @@ class ParentLock:
 
     def __init__(self, parent: str, directory: str = LOCKS) -> None:
         """Raises ParentTaken, or OSError where the lock cannot be made."""
-        os.makedirs(directory, 0o700, exist_ok=True)
         self.path = f"{directory}/{parent.strip('/').replace('/', ':')}"
+        try:
+            os.makedirs(directory, 0o700, exist_ok=True)
+        except OSError as e:
+            if e.errno != errno.EROFS:
+                raise
+            # In a pod with a read-only root: nobody else could see a lock of ours there either.
+            self._fd = -1
+            return
         self._fd = self._lock()
         os.ftruncate(self._fd, 0)
         os.pwrite(self._fd, b"%d\n" % os.getpid(), 0)
@@ -45,6 +53,8 @@ class ParentLock:
 
     def release(self) -> None:
         """The file goes while it is still locked, so nobody loses theirs."""
+        if self._fd < 0:
+            return
         with contextlib.suppress(FileNotFoundError):
             os.unlink(self.path)
         os.close(self._fd)

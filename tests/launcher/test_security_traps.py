@@ -21,6 +21,7 @@ from launcher.defaults import PATH
 from tests.launcher.conftest import Place, eventually
 from tests.launcher.hostile import INTERPRETER
 
+CODE = Path(__file__).resolve().parents[2] / "launcher"
 pytestmark = pytest.mark.kernel
 
 Run = Callable[..., Container]
@@ -183,7 +184,7 @@ def test_s08_a_waiting_attacker_gets_nothing_of_ours_during_exec(
     run: Run, launcher: Launcher, root: Path
 ) -> None:
     """CVE-2019-5736, CVE-2016-9962, runc's exec from inside a hostile container."""
-    ours = (INTERPRETER, "launcher/seal.py", "launcher/inside.py", "launcher/supervisor.py")
+    ours = (INTERPRETER, *(str(CODE / name) for name in ("seal.py", "inside.py", "supervisor.py")))
     before = sha256_of(*ours)
     run([INTERPRETER, "-I", "-S", "-c", ATTACKER], rootfs="/", cap_add=["SYS_PTRACE"])
     assert eventually(lambda: any(launcher.read_log("t")))

@@ -23,7 +23,14 @@ from cgroupfs import (
 from enforcer.errors import BadWish, BelowUsage, OwnerConflict, UnknownTarget
 from enforcer.outcomes import FreezeOutcome, LimitOutcome, WriteRecord
 from launcher import Container, ContainerSpec, LogLine, Stdio
-from launcher.errors import CommandNotFound, NameTaken, NotRunning, StillRunning, UnknownContainer
+from launcher.errors import (
+    CommandNotFound,
+    NameTaken,
+    NotRunning,
+    StillRunning,
+    UnknownContainer,
+    UnknownGroup,
+)
 from launcher.images import Image, ImageConfig
 from launcher.rootfs.changes import Change
 from monitor import (
@@ -72,6 +79,19 @@ class FakeCgroup:
         return list(self.pids)
 
 
+class FakeGroups:
+    """No group is there, and none can be made."""
+
+    def all(self) -> tuple[()]:
+        return ()
+
+    def __getattr__(self, verb: str) -> Any:
+        def refuse(name: str, *_: object) -> None:
+            raise UnknownGroup(name)
+
+        return refuse
+
+
 class FakeLauncher:
     """Containers that exist because the test says so."""
 
@@ -79,7 +99,7 @@ class FakeLauncher:
         self.known: dict[str, Container] = {}
         self.images: Any = None  # a store, where a test has a directory for one
         self.volumes: Any = None  # as with images
-        self.groups: Any = None
+        self.groups: Any = FakeGroups()
         self.cgroups: dict[str, FakeCgroup] = {}
         self.ended: dict[str, threading.Event] = {}
         self.lines: list[LogLine] = []

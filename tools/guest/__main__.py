@@ -16,7 +16,7 @@ DEFAULT_TESTS: Final = (
     "tests/cli/test_each_kernel.py",
     "tests/launcher/test_security_apparmor.py",
 )
-DEFAULT_TIMEOUT_SEC: Final = 900.0
+DEFAULT_TIMEOUT_SEC: Final = 1500.0
 
 
 def main() -> int:
