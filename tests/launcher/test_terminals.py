@@ -26,7 +26,7 @@ class Viewer:
 
     def __init__(self, live: Attachment) -> None:
         self.live = live
-        self.shown = b""
+        self.shown = bytearray()
         self._thread = threading.Thread(target=self._read)
         self._thread.start()
 
