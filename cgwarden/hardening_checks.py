@@ -16,7 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final, NamedTuple
 
-Check = dict[str, str]
+from cgwarden.checks import Check, make_check
 
 LIBSECCOMP: Final = "libseccomp.so.2"
 PR_GET_MDWE: Final = 66
@@ -83,13 +83,8 @@ def check_hardening(kernel: Kernel | None = None) -> list[Check]:
 def _line(defence: Defence, is_on: bool | None, found: str) -> Check:
     state = "unknown" if is_on is None else "on" if is_on else "off"
     detail = found if is_on else f"{found}: {defence.cost}"
-    return {
-        "section": "hardening",
-        "name": defence.name,
-        "state": state,
-        "detail": f"{detail} [{defence.gave}]",
-        "advice": "" if is_on else defence.advice,
-    }
+    advice = "" if is_on else defence.advice
+    return make_check(defence.name, state, f"{detail} [{defence.gave}]", advice, "hardening")
 
 
 def _at_least(sysctl: str, least: int) -> Callable[[Kernel], tuple[bool | None, str]]:

@@ -7,13 +7,12 @@ from pathlib import Path
 
 import cgroupfs
 from cgroupfs import net_mount
+from cgwarden.checks import Check, make_check
 from cgwarden.hardening_checks import check_hardening
 from cgwarden.launch_checks import check_launch
 from cgwarden.root_checks import check_roots
 
 MOUNT_NET = "where wanted: `[cgroups] mount_net = true` in the configuration, and restart the daemon"
-
-Check = dict[str, str]
 
 COSTS = {
     "cpu": "no CPU limits",
@@ -44,13 +43,8 @@ def check_host(*own: Check, parent: str) -> dict[str, object]:
         *check_launch(),
         *check_roots(),
     ]
-    checks = [{"section": "", **check} for check in (*checks, *check_hardening())]
+    checks += check_hardening()
     return {"ok": all(check["state"] != "missing" for check in checks), "checks": checks}
-
-
-def make_check(name: str, state: str, detail: str, advice: str = "") -> Check:
-    """One line of the report; `state` is ok, degraded (works with less) or missing (does not work)."""
-    return {"name": name, "state": state, "detail": detail, "advice": advice}
 
 
 def _privilege() -> Check:

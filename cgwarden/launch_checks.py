@@ -6,7 +6,7 @@ import os
 import shutil
 from typing import Final
 
-Check = dict[str, str]
+from cgwarden.checks import Check, make_check
 
 _PROGRAMS: Final = (
     ("pull", ("skopeo",), "images cannot be pulled from registries", "apt install skopeo"),
@@ -21,17 +21,13 @@ def check_launch() -> list[Check]:
 
 def _proc_view() -> Check:
     if os.path.exists("/dev/fuse"):
-        return _check("proc view", "ok", "/dev/fuse: containers see their own memory and CPUs in /proc")
+        return make_check("proc view", "ok", "/dev/fuse: containers see their own memory and CPUs in /proc")
     detail = "no /dev/fuse: containers see the host's memory and CPUs in /proc"
-    return _check("proc view", "degraded", detail, "modprobe fuse")
+    return make_check("proc view", "degraded", detail, "modprobe fuse")
 
 
 def _program(name: str, programs: tuple[str, ...], cost: str, advice: str) -> Check:
     for program in programs:
         if path := shutil.which(program):
-            return _check(name, "ok", path)
-    return _check(name, "degraded", f"no {' or '.join(programs)}: {cost}", advice)
-
-
-def _check(name: str, state: str, detail: str, advice: str = "") -> Check:
-    return {"name": name, "state": state, "detail": detail, "advice": advice}
+            return make_check(name, "ok", path)
+    return make_check(name, "degraded", f"no {' or '.join(programs)}: {cost}", advice)

@@ -1,6 +1,6 @@
 """What the daemon finds when it looks at itself, for `doctor` in full and for /healthz in short."""
 
-from cgwarden.host_checks import Check, make_check
+from cgwarden.checks import Check, make_check
 from enforcer import Enforcer, Journal
 from monitor import EventLog, Monitor
 from web import Health

@@ -11,9 +11,10 @@ from typing import Final
 
 import cgroupfs
 from cgwarden import __version__
+from cgwarden.checks import make_check
 from cgwarden.config import Config
 from cgwarden.exits import EXIT_CONFIG, EXIT_FAILED
-from cgwarden.host_checks import check_host, make_check
+from cgwarden.host_checks import check_host
 from cgwarden.pulse import Pulse
 from cgwarden.self_checks import SelfChecks
 from enforcer import Enforcer, Guardian, Journal, NewerJournal

@@ -38,7 +38,8 @@ def read_report() -> Mapping[str, Any]:
         report: Mapping[str, Any] = Daemon().get("/api/v1/doctor")
         return report
     except (NoDaemon, PermissionError) as error:
-        from cgwarden.host_checks import check_host, make_check
+        from cgwarden.checks import make_check
+        from cgwarden.host_checks import check_host
 
         why = str(error) if isinstance(error, NoDaemon) else "the socket may not be used by this user"
         daemon = make_check("daemon", "degraded", why, "start it with `cgwarden serve`")
