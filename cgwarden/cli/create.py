@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from cgwarden.cli import failures
 from cgwarden.cli.each import for_each
 from cgwarden.cli.names import container_path
 from cgwarden.cli.options import JSON, Args, Option, Verb
-from cgwarden.cli.run import START_TIMEOUT_SEC, print_plan, refused
+from cgwarden.cli.run import START_TIMEOUT_SEC, print_plan, refused, tell
 from cgwarden.cli.spec_flags import read_spec
 from cgwarden.cli.spec_options import HIDDEN_OPTIONS, SPEC_OPTIONS
-from cgwarden.cli.terminal import print_json
 from cgwarden.client import Daemon, Problem
 from cgwarden.units import parse_timeout
 
@@ -29,11 +27,7 @@ def _create(args: Args) -> int:
         made = daemon.call("POST", "/api/v1/containers", spec, query=query, timeout_sec=START_TIMEOUT_SEC)
     except Problem as problem:
         return refused(problem)
-    if args.on("json"):
-        print_json(made)
-    else:
-        print(made["name"])
-    return failures.DONE
+    return tell(made, args)
 
 
 def _start(args: Args) -> int:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from cgwarden.cli.each import for_each
 from cgwarden.cli.limit import CHANGE_OPTIONS, change_limits, show_value
 from cgwarden.cli.limit_extras import REFUSED_OPTIONS
 from cgwarden.cli.limit_flags import LIMIT_OPTIONS, read_limits
 from cgwarden.cli.names import check_name
-from cgwarden.cli.options import JSON, Args, Option, UsageError, Verb, closest
+from cgwarden.cli.options import JSON, Args, Option, Verb
+from cgwarden.cli.subverbs import delete_each, noun_verb
 from cgwarden.cli.terminal import print_json, table
-from cgwarden.client import Daemon, Problem
+from cgwarden.client import Daemon
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,17 +21,6 @@ _API = "/api/v1/groups"
 def group_path(name: str, *parts: str) -> str:
     """The URL path of a group or of something below it."""
     return "/".join((_API, check_name(name), *parts))
-
-
-def _group(args: Args) -> int:
-    from cgwarden.cli import invoke
-
-    name = {"list": "ls", "remove": "rm", "update": "limit"}.get(args.words[0], args.words[0])
-    if name not in SUBVERBS:
-        near = closest(name, list(SUBVERBS))
-        hint = f"did you mean {near}?" if near else f"there are {', '.join(SUBVERBS)}"
-        raise UsageError(f"there is no verb `group {name}` ({hint})")
-    return invoke.invoke(SUBVERBS[name], args.words[1:])
 
 
 def _create(args: Args) -> int:
@@ -62,18 +51,7 @@ _SHOWN = ("cpu_max_cores", "memory_max_bytes", "pids_max")
 
 
 def _rm(args: Args) -> int:
-    daemon = Daemon()
-
-    def act(name: str) -> Any:
-        try:
-            daemon.call("DELETE", group_path(name))
-        except Problem as problem:
-            if problem.slug != "unknown-group" or not args.on("if_exists"):
-                raise
-            return {"name": name, "changed": False}
-        return {"name": name, "changed": True}
-
-    return for_each(args.words, act, as_json=args.on("json"))
+    return delete_each(args, group_path, "unknown-group")
 
 
 def _limit(args: Args) -> int:
@@ -108,16 +86,9 @@ SUBVERBS = {
         words=(1, None),
     ),
 }
-VERBS = {
-    "group": Verb(
-        "group VERB …",
-        "Groups with shared limits: create, ls, limit, rm.",
-        _group,
-        words=(0, 0),
-        command=True,
-        more="\n".join(
-            f"  {verb.usage:30}{verb.summary.partition('. ')[0].rstrip('.')}" for verb in SUBVERBS.values()
-        )
-        + "\n\n`cgwarden group VERB --help` explains one.",
-    ),
-}
+VERBS = noun_verb(
+    "group",
+    "Groups with shared limits: create, ls, limit, rm.",
+    SUBVERBS,
+    {"list": "ls", "remove": "rm", "update": "limit"},
+)

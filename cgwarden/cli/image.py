@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 
-from cgwarden.cli.options import JSON, Args, Option, UsageError, Verb, closest
+from cgwarden.cli.options import JSON, Args, Option, UsageError, Verb
+from cgwarden.cli.subverbs import noun_verb
 from cgwarden.cli.terminal import print_json, table
 from cgwarden.client import Daemon
 from cgwarden.units import format_bytes
@@ -16,17 +17,6 @@ if TYPE_CHECKING:
 KINDS = ("auto", "oci", "docker", "root")
 _API = "/api/v1/images"
 _ID_LENGTH = 12
-
-
-def _image(args: Args) -> int:
-    from cgwarden.cli import invoke
-
-    name = ALIASES.get(args.words[0], args.words[0])
-    if name not in SUBVERBS:
-        near = closest(name, list(SUBVERBS))
-        hint = f"did you mean {near}?" if near else f"there are {', '.join(SUBVERBS)}"
-        raise UsageError(f"there is no verb `image {name}` ({hint})")
-    return invoke.invoke(SUBVERBS[name], args.words[1:])
 
 
 def _ls(args: Args) -> int:
@@ -228,17 +218,10 @@ SUBVERBS = {
         options=(JSON,),
     ),
 }
-VERBS = {
-    "image": Verb(
-        "image VERB …",
-        "Images: import, pull, ls, inspect, tag, verify, rm, gc.",
-        _image,
-        words=(0, 0),
-        command=True,
-        more="\n".join(
-            f"  {verb.usage:30}{verb.summary.partition('. ')[0].rstrip('.')}" for verb in SUBVERBS.values()
-        )
-        + "\n\n`cgwarden image VERB --help` explains one. NAME is name[:tag][@digest], an id, or the\n"
-        "beginning of one.",
-    ),
-}
+VERBS = noun_verb(
+    "image",
+    "Images: import, pull, ls, inspect, tag, verify, rm, gc.",
+    SUBVERBS,
+    ALIASES,
+    " NAME is name[:tag][@digest], an id, or the\nbeginning of one.",
+)

@@ -11,6 +11,10 @@ from cgwarden.cli.spec_options import HIDDEN_OPTIONS, SPEC_OPTIONS
 from cgwarden.cli.terminal import print_json
 from cgwarden.client import Daemon, Problem
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
 START_TIMEOUT_SEC = 120.0
 
 
@@ -28,10 +32,15 @@ def _run(args: Args) -> int:
         started = daemon.call("POST", "/api/v1/containers", spec, timeout_sec=START_TIMEOUT_SEC)
     except Problem as problem:
         return refused(problem)
+    return tell(started, args)
+
+
+def tell(container: dict[str, Any], args: Args) -> int:
+    """What has been made: its name, or with --json all of it."""
     if args.on("json"):
-        print_json(started)
+        print_json(container)
     else:
-        print(started["name"])
+        print(container["name"])
     return failures.DONE
 
 

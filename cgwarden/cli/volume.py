@@ -2,28 +2,17 @@
 
 from __future__ import annotations
 
-from cgwarden.cli.each import for_each
 from cgwarden.cli.names import check_name
-from cgwarden.cli.options import JSON, Args, Option, UsageError, Verb, closest
+from cgwarden.cli.options import JSON, Args, Option, Verb
+from cgwarden.cli.subverbs import delete_each, noun_verb
 from cgwarden.cli.terminal import print_json, table
-from cgwarden.client import Daemon, Problem
+from cgwarden.client import Daemon
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
+    pass
 
 _API = "/api/v1/volumes"
-
-
-def _volume(args: Args) -> int:
-    from cgwarden.cli import invoke
-
-    name = {"list": "ls", "remove": "rm"}.get(args.words[0], args.words[0])
-    if name not in SUBVERBS:
-        near = closest(name, list(SUBVERBS))
-        hint = f"did you mean {near}?" if near else f"there are {', '.join(SUBVERBS)}"
-        raise UsageError(f"there is no verb `volume {name}` ({hint})")
-    return invoke.invoke(SUBVERBS[name], args.words[1:])
 
 
 def _create(args: Args) -> int:
@@ -51,18 +40,7 @@ def _inspect(args: Args) -> int:
 
 
 def _rm(args: Args) -> int:
-    daemon = Daemon()
-
-    def act(name: str) -> Any:
-        try:
-            daemon.call("DELETE", f"{_API}/{check_name(name)}")
-        except Problem as problem:
-            if problem.slug != "unknown-volume" or not args.on("if_exists"):
-                raise
-            return {"name": name, "changed": False}
-        return {"name": name, "changed": True}
-
-    return for_each(args.words, act, as_json=args.on("json"))
+    return delete_each(args, lambda name: f"{_API}/{check_name(name)}", "unknown-volume")
 
 
 SUBVERBS = {
@@ -83,16 +61,6 @@ SUBVERBS = {
         words=(1, None),
     ),
 }
-VERBS = {
-    "volume": Verb(
-        "volume VERB …",
-        "Named volumes: create, ls, inspect, rm.",
-        _volume,
-        words=(0, 0),
-        command=True,
-        more="\n".join(
-            f"  {verb.usage:30}{verb.summary.partition('. ')[0].rstrip('.')}" for verb in SUBVERBS.values()
-        )
-        + "\n\n`cgwarden volume VERB --help` explains one.",
-    ),
-}
+VERBS = noun_verb(
+    "volume", "Named volumes: create, ls, inspect, rm.", SUBVERBS, {"list": "ls", "remove": "rm"}
+)
