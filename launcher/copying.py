@@ -6,13 +6,11 @@ import contextlib
 import json
 import os
 import subprocess
-import sys
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Final
 
-from launcher import defaults
+from launcher import interpreter
 from launcher.container import Container
 from launcher.errors import CannotCopy, NotRunning
 from launcher.processes import held_process, is_alive
@@ -21,8 +19,6 @@ from launcher.site import Site
 
 PIECE_BYTES: Final = 64 << 10
 KINDS: Final = ("file", "tree", "contents", "archive")
-_PACKAGE_ROOT: Final = str(Path(__file__).resolve().parents[1])
-_PROGRAM: Final = "import sys; sys.path.insert(0, {path!r}); from launcher.copyworker import main; main()"
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,15 +110,14 @@ def _open_root(container: Container) -> tuple[int, int | None]:
 @contextlib.contextmanager
 def _worker(request: dict[str, Any], root: _Root, *, stdin: int) -> Iterator[subprocess.Popen[bytes]]:
     whole = request | {"root_fd": root.fd, "userns_fd": root.userns_fd, "ids": root.ids}
-    program = [sys.executable, "-I", "-S", "-X", "utf8", "-c", _PROGRAM.format(path=_PACKAGE_ROOT)]
     process = subprocess.Popen(
-        [*program, json.dumps(whole | {"parent": os.getpid()})],
+        interpreter.command("launcher.copyworker", json.dumps(whole | {"parent": os.getpid()})),
         stdin=stdin,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         pass_fds=[fd for fd in (root.fd, root.userns_fd) if fd is not None],
         cwd="/",
-        env={"PATH": defaults.PATH} | {k: v for k, v in os.environ.items() if k.startswith("CGWARDEN_")},
+        env=interpreter.environment(),
     )
     try:
         yield process

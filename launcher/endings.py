@@ -99,12 +99,9 @@ def _last_numbers(cgroup: Cgroup | None) -> dict[str, Any]:
 
 def _write_exit(state_dir: str, record: dict[str, Any], recorded: bool) -> None:
     try:
-        fd = os.open(state_dir, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
+        with records.opened_directory(state_dir) as fd:
             # The supervisor's part has been synced; the last numbers are lost with the host's memory anyway.
             records.write_record(fd, records.EXIT, record, durable=not recorded)
-        finally:
-            os.close(fd)
     except OSError as e:
         # A full disk keeps no record, nor does a directory that somebody deleted; the container has ended all
         # the same, and waiters must hear of it.

@@ -39,7 +39,7 @@ _LOGS: Final = re.compile(r"log(\.[1-9][0-9]?)?")
 
 @contextlib.contextmanager
 def opened_directory(path: str) -> Iterator[int]:
-    """Its descriptor, to write records below."""
+    """Its descriptor, to work below it: to write records, say."""
     fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         yield fd

@@ -16,13 +16,10 @@ import socket
 import sys
 import threading
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 
-from launcher import channel, defaults, syscalls
+from launcher import channel, interpreter, syscalls
 from launcher.errors import LaunchFailed
-
-_PROGRAM = "import sys; sys.path.insert(0, {path!r}); from launcher.forkserver import main; main()"
 
 
 class Spawner:
@@ -88,13 +85,12 @@ class Spawner:
 
 def _start_process() -> tuple[socket.socket, int]:
     ours, theirs = channel.channel_pair()
-    interpreter = _read_only_interpreter()
-    package_root = str(Path(__file__).resolve().parent.parent)
+    executable = _read_only_interpreter()
     try:
         pid = os.posix_spawn(
-            f"/proc/self/fd/{interpreter}",
-            [sys.executable, "-I", "-S", "-X", "utf8", "-c", _PROGRAM.format(path=package_root)],
-            {"PATH": defaults.PATH} | {k: v for k, v in os.environ.items() if k.startswith("CGWARDEN_")},
+            f"/proc/self/fd/{executable}",
+            interpreter.command("launcher.forkserver"),
+            interpreter.environment(),
             file_actions=[(os.POSIX_SPAWN_DUP2, theirs.fileno(), 3)],
             setsid=True,
             setsigmask=[],
@@ -102,7 +98,7 @@ def _start_process() -> tuple[socket.socket, int]:
         )
     finally:
         theirs.close()
-        os.close(interpreter)
+        os.close(executable)
     return ours, pid
 
 

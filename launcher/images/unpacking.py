@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import json
 import os
 import subprocess
-import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
-from launcher import defaults
+from launcher import interpreter
 from launcher.errors import LauncherError
 from launcher.images import errors
 from launcher.images.errors import BadImage
 from launcher.images.streams import Limits
-
-_PACKAGE_ROOT: Final = str(Path(__file__).resolve().parents[2])
-_PROGRAM: Final = "import sys; sys.path.insert(0, {path!r}); from launcher.images.worker import main; main()"
+from launcher.records import opened_directory
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,13 +43,13 @@ class Unpacked:
 def unpack_blob(blob: Blob, directory: str, limits: Limits) -> Unpacked:
     """Fill an empty directory with a layer, durably; BadImage and OverLimit say what is wrong with it."""
     request = {"action": "unpack", "limits": limits.to_wire(), "start": blob.start, "length": blob.length}
-    with _opened(directory) as root_fd:
+    with opened_directory(directory) as root_fd:
         return Unpacked(**run_worker(request | {"root_fd": root_fd}, blob.fd, (root_fd,)))
 
 
 def digest_of_tree(directory: str) -> str:
     """The digest of the files below a directory, as `Unpacked.tree` has it."""
-    with _opened(directory) as root_fd:
+    with opened_directory(directory) as root_fd:
         request = {"action": "verify", "root_fd": root_fd}
         digest: str = run_worker(request, None, (root_fd,))["tree"]
         return digest
@@ -62,19 +57,19 @@ def digest_of_tree(directory: str) -> str:
 
 def read_confined(request: Mapping[str, Any], source: int, root: str, fds: tuple[int, ...] = ()) -> Any:
     """Have a source read that is not unpacked: nothing is written below `root`."""
-    with _opened(root) as root_fd:
+    with opened_directory(root) as root_fd:
         return run_worker({**request, "root_fd": root_fd}, source, (root_fd, *fds))
 
 
 def run_worker(request: Mapping[str, Any], source: int | None, fds: tuple[int, ...]) -> Any:
     """Start a worker, wait for it, and give back what it answers."""
-    program = _PROGRAM.format(path=_PACKAGE_ROOT)
+    whole = json.dumps({**request, "parent": os.getpid()})
     done = subprocess.run(
-        [sys.executable, "-I", "-X", "utf8", "-c", program, json.dumps({**request, "parent": os.getpid()})],
+        interpreter.command("launcher.images.worker", whole, site=True),
         stdin=subprocess.DEVNULL if source is None else source,
         capture_output=True,
         pass_fds=fds,
-        env={"PATH": defaults.PATH} | {k: v for k, v in os.environ.items() if k.startswith("CGWARDEN_")},
+        env=interpreter.environment(),
         check=False,
     )
     try:
@@ -103,12 +98,3 @@ def _failed(code: int, why: str) -> LauncherError:
     if code == errno.ENAMETOOLONG:
         return BadImage("the layer has directories deeper than a path can be")
     return LauncherError(f"unpacking failed: {why.lower()}")
-
-
-@contextlib.contextmanager
-def _opened(directory: str) -> Iterator[int]:
-    fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        yield fd
-    finally:
-        os.close(fd)

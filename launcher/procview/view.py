@@ -18,16 +18,14 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Final
 
-from launcher import channel, defaults, syscalls
+from launcher import channel, interpreter, syscalls
 from launcher.errors import BadSpec, LaunchFailed
 from launcher.procview.places import directory_of
 from launcher.spec import ContainerSpec
 
 _LOG: Final = logging.getLogger("cgwarden.launcher")
-_PROGRAM: Final = "import sys; sys.path[:0] = {path!r}; from launcher.procview.server import main; main()"
 Watch = Callable[[int, Callable[[], None]], None]
 _DEVICE: Final = "/dev/fuse"
 _SOCKET: Final = "control.sock"
@@ -143,11 +141,10 @@ class ProcView:
 
     def _spawn(self) -> None:
         assert self._listener is not None
-        root = str(Path(__file__).resolve().parent.parent.parent)
         pid = os.posix_spawn(
             sys.executable,
-            [sys.executable, "-I", "-S", "-X", "utf8", "-c", _PROGRAM.format(path=[root]), *self._arguments],
-            {"PATH": defaults.PATH},
+            interpreter.command("launcher.procview.server", *self._arguments),
+            interpreter.environment(),
             file_actions=[
                 (os.POSIX_SPAWN_DUP2, self._fuse_fd, 3),
                 (os.POSIX_SPAWN_DUP2, self._listener.fileno(), 4),

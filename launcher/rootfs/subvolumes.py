@@ -11,6 +11,8 @@ import struct
 from collections.abc import Iterator
 from typing import Final
 
+from launcher.records import opened_directory
+
 BTRFS_MAGIC: Final = 0x9123683E
 SNAP_DESTROY: Final = 0x5000940F
 SNAP_CREATE: Final = 0x50009417
@@ -57,14 +59,14 @@ def _named(request: int, path: str, fd: int, flags: int) -> None:
     args = bytearray(4096)
     struct.pack_into("=qQQ", args, 0, fd, 0, flags)
     args[_NAME_OFFSET : _NAME_OFFSET + len(os.fsencode(name))] = os.fsencode(name)
-    with _directory(above) as parent, _named_in_error(path):
+    with opened_directory(above) as parent, _named_in_error(path):
         fcntl.ioctl(parent, request, args)
 
 
 def destroy(path: str) -> None:
     """The subvolume and those that the container made inside; one that is not there is fine."""
     above, name = os.path.split(path)
-    with contextlib.suppress(FileNotFoundError), _directory(above) as parent:
+    with contextlib.suppress(FileNotFoundError), opened_directory(above) as parent:
         _destroy_at(parent, name, path)
 
 
@@ -110,7 +112,7 @@ def _destroy_inside(fd: int, path: str, level: int) -> None:
 
 def limit_exclusive(path: str, size_bytes: int) -> None:
     """What this subvolume does not share with others may grow to that; quota is switched on if need be."""
-    with _directory(path) as fd, _named_in_error(path):
+    with opened_directory(path) as fd, _named_in_error(path):
         fcntl.ioctl(fd, QUOTA_CTL, bytearray(struct.pack("=QQ", QUOTA_CTL_ENABLE, 0)))
         # Counting what was there before runs in the background, and limits wait for it.
         fcntl.ioctl(fd, QUOTA_RESCAN_WAIT)
@@ -124,15 +126,6 @@ def _read_id(fd: int) -> int:
     struct.pack_into("=QQ", args, 0, 0, TOP_INODE)
     fcntl.ioctl(fd, INO_LOOKUP, args)
     return int(struct.unpack_from("=Q", args)[0])
-
-
-@contextlib.contextmanager
-def _directory(path: str) -> Iterator[int]:
-    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        yield fd
-    finally:
-        os.close(fd)
 
 
 @contextlib.contextmanager
