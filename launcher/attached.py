@@ -51,8 +51,12 @@ class Attachment:
     def connect(cls, run_dir: str) -> Attachment:
         """To a container that runs. OSError: nobody listens there."""
         link = channel.connect_control(run_dir, HELLO_SEC)
-        channel.send(link, {"do": "attach"})
-        return cls(link).begin()
+        try:
+            channel.send(link, {"do": "attach"})
+            return cls(link).begin()
+        except OSError:
+            link.close()
+            raise
 
     def begin(self) -> Attachment:
         """Hear what this is. OSError where the supervisor ended before it said so."""

@@ -246,8 +246,7 @@ def start_keeper(site: Site, spawner: Spawner, container: Container) -> int:
 def _await_started(answers: socket.socket, command: str) -> dict[str, Any]:
     answers.settimeout(ANSWER_SEC)
     try:
-        # A supervisor that ends with a message of ours unread resets the channel; its own is behind that.
-        answer = channel.receive(answers) or channel.receive(answers)
+        answer = channel.receive(answers)
     except TimeoutError:
         raise LaunchFailed("set up the container", f"no answer within {ANSWER_SEC:g} s") from None
     if answer is None:

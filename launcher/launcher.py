@@ -64,25 +64,23 @@ class Launcher:
         root_driver: str = "overlay",
     ) -> None:
         self._registry = Registry()
+        run_dir, state_dir = os.path.realpath(run_dir), os.path.realpath(state_dir)
+        boot_id = records.read_boot_id()
         self._site = Site(
             hierarchies=hierarchies,
             cgroup_parent=cgroup_parent,
-            run_dir=os.path.realpath(run_dir),
-            state_dir=os.path.realpath(state_dir),
-            boot_id=records.read_boot_id(),
+            run_dir=run_dir,
+            state_dir=state_dir,
+            boot_id=boot_id,
             masks=Masks.read(),
-            roots=Roots(os.path.realpath(state_dir), root_driver),
-            images=ImageStore(os.path.realpath(state_dir)),
-            confiner=Confiner(os.path.realpath(state_dir)),
+            roots=Roots(state_dir, root_driver),
+            images=ImageStore(state_dir),
+            confiner=Confiner(state_dir),
             find=self.get,
-            proc_view=self._make_proc_view(
-                cgroup_parent, os.path.realpath(run_dir), os.path.realpath(state_dir)
-            ),
-            ids=IdRanges(f"{os.path.realpath(state_dir)}/containers"),
-            volumes=Volumes(os.path.realpath(state_dir), os.path.realpath(run_dir)),
-            networks=ContainerNetworks(
-                network or NetworkConfig(), os.path.realpath(state_dir), records.read_boot_id()
-            ),
+            proc_view=self._make_proc_view(cgroup_parent, run_dir, state_dir),
+            ids=IdRanges(f"{state_dir}/containers"),
+            volumes=Volumes(state_dir, run_dir),
+            networks=ContainerNetworks(network or NetworkConfig(), state_dir, boot_id),
         )
         for directory in (f"{self._site.run_dir}/containers", self._site.containers_dir):
             os.makedirs(directory, 0o700, exist_ok=True)
