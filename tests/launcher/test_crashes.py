@@ -15,8 +15,8 @@ import pytest
 from launcher import Launcher
 from launcher.failpoints import STEPS, parse_failpoints
 from tests.launcher.conftest import Place, eventually
+from tests.launcher.dying import REPOSITORY, failing_at, killed_at, order_for
 
-REPOSITORY: Final = Path(__file__).parents[2]
 LIFE: Final = (
     ("create", "spec"),
     ("start", "t"),
@@ -32,45 +32,12 @@ OTHERS: Final = ("spawner.", "supervisor.", "first.")
 """Not the daemon's: it goes on when one of these is killed, and may come to the end of that life."""
 
 
-def order_of(place: Place, root: Path) -> str:
+def order_of(place: Place, root: Path) -> dict[str, Any]:
     command = ["sh", "-c", "echo up; trap '' TERM; while :; do sleep 0.05; done"]
     spec: dict[str, Any] = {"name": "t", "rootfs": str(root), "command": command, "stop_timeout_sec": 0.05}
     spec["limits"] = {"pids_max": 30}
     spec |= {"userns": "auto", "volumes": [{"source": "v", "target": "/v"}], "tmpfs": [{"target": "/t"}]}
-    order = {
-        "cgroup_parent": place.cgroup_parent,
-        "run_dir": str(place.run_dir),
-        "state_dir": str(place.state_dir),
-        "specs": [],
-        "verbs": [(verb, spec if argument == "spec" else argument) for verb, argument in LIFE],
-    }
-    return json.dumps(order)
-
-
-def live_until(place: Place, root: Path, step: str) -> str:
-    """The verb in which the step was reached, and everybody of that daemon's is dead but the supervisors."""
-    environment = {**os.environ, "CGWARDEN_TEST_MODE": "1", "CGWARDEN_FAILPOINT": f"{step}:kill"}
-    owner = subprocess.Popen(
-        [sys.executable, "-m", "tests.launcher.owner"],
-        cwd=REPOSITORY,
-        env=environment,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-    )
-    assert owner.stdin is not None and owner.stdout is not None
-    owner.stdin.write(order_of(place, root))
-    owner.stdin.close()
-    verbs: list[str] = []
-    for line in owner.stdout:
-        verbs.append(line.strip())
-        if verbs[-1].isdigit():
-            break
-    owner.kill()
-    owner.wait()
-    owner.stdout.close()
-    return verbs[-1]
+    return order_for(place, [(verb, spec if argument == "spec" else argument) for verb, argument in LIFE])
 
 
 def is_settled(place: Place, launcher: Launcher) -> bool:
@@ -88,7 +55,7 @@ def is_settled(place: Place, launcher: Launcher) -> bool:
 def test_whoever_is_killed_at_this_step_the_next_daemon_puts_it_right(
     place: Place, busybox_root: Path, step: str
 ) -> None:
-    reached_in = live_until(place, busybox_root, step)
+    reached_in = killed_at(step, order_of(place, busybox_root))
 
     launcher = place.launcher()
 
@@ -122,12 +89,11 @@ def test_whoever_is_killed_at_this_step_the_next_daemon_puts_it_right(
     ],
 )
 def test_a_failure_at_a_step_leaves_nothing(place: Place, busybox_root: Path, step: str) -> None:
-    environment = {**os.environ, "CGWARDEN_TEST_MODE": "1", "CGWARDEN_FAILPOINT": f"{step}:enospc"}
     done = subprocess.run(
         [sys.executable, "-m", "tests.launcher.owner"],
         cwd=REPOSITORY,
-        env=environment,
-        input=order_of(place, busybox_root).replace('["create", ', '["run", ', 1),
+        env=failing_at(step, "enospc"),
+        input=json.dumps(order_of(place, busybox_root)).replace('["create", ', '["run", ', 1),
         capture_output=True,
         text=True,
         check=False,

@@ -2,22 +2,17 @@
 runs, and when that has closed the host is as it was.
 """
 
-import json
-import os
-import subprocess
-import sys
-from pathlib import Path
 from typing import Final
 
 import pytest
 
 from launcher.failpoints import STEPS
 from tests.launcher.conftest import NetPlace, eventually
+from tests.launcher.dying import killed_at, order_for
 from tests.launcher.hosts import HOST_ADDRESS, SERVE, NetworkHost, answer_of, is_silent, published
 
 pytestmark = pytest.mark.kernel
 
-REPOSITORY: Final = Path(__file__).parents[2]
 LIFE: Final = (("run", "t"), ("run", "u"), ("remove", "u"), ("remove", "t"), ("close", ""))
 """Every step is passed in one of these: the second container gets the network that was made ahead."""
 
@@ -30,36 +25,8 @@ def live_until(place: NetPlace, step: str, *verbs: tuple[str, str]) -> str:
         "t": place.spec("t", SERVE, publish=published(80, 8080)).to_wire(),
         "u": place.spec("u").to_wire(),
     }
-    order = {
-        "cgroup_parent": place.cgroup_parent,
-        "run_dir": str(place.run_dir),
-        "state_dir": str(place.state_dir),
-        "network": {"prepared": 1},
-        "specs": [],
-        "verbs": [(verb, specs[name] if verb == "run" else name) for verb, name in verbs or LIFE],
-    }
-    environment = {**os.environ, "CGWARDEN_TEST_MODE": "1", "CGWARDEN_FAILPOINT": f"{step}:kill"}
-    owner = subprocess.Popen(
-        [sys.executable, "-m", "tests.launcher.owner"],
-        cwd=REPOSITORY,
-        env=environment,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-    )
-    assert owner.stdin is not None and owner.stdout is not None
-    owner.stdin.write(json.dumps(order))
-    owner.stdin.close()
-    said: list[str] = []
-    for line in owner.stdout:
-        said.append(line.strip())
-        if said[-1].isdigit():
-            break
-    owner.kill()
-    owner.wait()
-    owner.stdout.close()
-    return said[-1]
+    done = [(verb, specs[name] if verb == "run" else name) for verb, name in verbs or LIFE]
+    return killed_at(step, order_for(place, done, network={"prepared": 1}))
 
 
 @pytest.mark.parametrize("step", [step for step in STEPS if "network" in step])

@@ -1,9 +1,6 @@
 """The daemon is killed with -9 at every step of a root driver, and the next one leaves nothing behind."""
 
-import json
 import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
@@ -14,8 +11,8 @@ from launcher import ContainerSpec, Launcher
 from launcher.failpoints import STEPS
 from launcher.rootfs.thinpool import ThinPool
 from tests.launcher.conftest import Place
+from tests.launcher.dying import killed_at, order_for
 
-REPOSITORY: Final = Path(__file__).parents[3]
 ALL_STEPS: Final = ("create.root", *(step for step in STEPS if step.startswith("root.")))
 PASSED: Final = {
     "overlay": ("root.copied",),
@@ -27,31 +24,8 @@ PASSED: Final = {
 
 def kill_at(step: str, place: Place, spec: dict[str, object]) -> bool:
     """Create and remove a container in a daemon that dies at that step; False where it did not come there."""
-    order = {
-        "cgroup_parent": place.cgroup_parent,
-        "run_dir": str(place.run_dir),
-        "state_dir": str(place.state_dir),
-        "specs": [],
-        "verbs": [("create", spec), ("remove", spec["name"])],
-    }
-    environment = {**os.environ, "CGWARDEN_TEST_MODE": "1", "CGWARDEN_FAILPOINT": f"{step}:kill"}
-    owner = subprocess.Popen(
-        [sys.executable, "-m", "tests.launcher.owner"],
-        cwd=REPOSITORY,
-        env=environment,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-    )
-    assert owner.stdin is not None and owner.stdout is not None
-    owner.stdin.write(json.dumps(order))
-    owner.stdin.close()
-    lived = any(line.strip().isdigit() for line in owner.stdout)
-    owner.kill()
-    owner.wait()
-    owner.stdout.close()
-    return not lived
+    order = order_for(place, [("create", spec), ("remove", spec["name"])])
+    return not killed_at(step, order).isdigit()
 
 
 def left_on_disk(place: Place) -> list[str]:
