@@ -307,7 +307,7 @@ def test_a_let_go_cgroup_still_knows_its_namesake(hierarchies: Hierarchies, real
     ("field", "file"),
     [
         pytest.param("memory_high_bytes", "memory.high", marks=needs("memory", V1)),
-        pytest.param("memory_soft_limit_bytes", "memory.soft_limit_in_bytes", marks=needs("memory", V2)),
+        pytest.param("memory_swappiness", "memory.soft_limit_in_bytes", marks=needs("memory", V2)),
     ],
 )
 def test_what_this_kernel_lacks_is_not_offered(real: Cgroup, field: str, file: str) -> None:
@@ -315,6 +315,15 @@ def test_what_this_kernel_lacks_is_not_offered(real: Cgroup, field: str, file: s
         real.plan_limits({field: MIB})
     with pytest.raises(NotOffered):
         real.apply([Write("memory", file, "5")])
+
+
+@needs("memory", V2)
+def test_a_soft_limit_is_protection_where_the_kernel_has_that_alone(real: Cgroup) -> None:
+    plan = real.plan_limits({"memory_soft_limit_bytes": MIB})
+
+    assert plan == [Write("memory", "memory.low", str(MIB))]
+    real.apply(plan)
+    assert real.read_limits().memory_low_bytes == MIB
 
 
 def test_a_device_is_denied_and_allowed(real: Cgroup, start: Start) -> None:

@@ -42,7 +42,10 @@ _PROGRAMS: Final = {
 # Parts of the kernel's modules that the guest or a test can want; the rest is 350 MB.
 MODULES: Final = (
     "arch", "block", "crypto", "lib", "mm", "net/9p", "net/core", "net/sched",
-    "drivers/block", "drivers/dax", "drivers/md", "drivers/char", "drivers/input",
+    "drivers/block", "drivers/dax", "drivers/char", "drivers/input",
+    # Device mapper without md: that would make a disk of any number of its major that is asked for.
+    "drivers/md/dm-mod.ko", "drivers/md/dm-thin-pool.ko", "drivers/md/dm-bufio.ko",
+    "drivers/md/dm-bio-prison.ko", "drivers/md/persistent-data",
     "drivers/net/dummy.ko", "drivers/net/veth.ko",
     "drivers/infiniband/core", "drivers/infiniband/sw/rxe", "net/ipv4/udp_tunnel.ko",
     "net/ipv6/ip6_udp_tunnel.ko", "drivers/scsi", "drivers/virtio",
