@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from cgwarden.hardening_checks import DEFENCES, Check, Kernel, check_hardening
+from cgwarden.checks import Check
+from cgwarden.hardening_checks import DEFENCES, Kernel, check_hardening
 from cgwarden.host_checks import check_host
 
 HARD = {

@@ -15,7 +15,8 @@ from launcher.registry import Registry
 from launcher.volumes import Volumes
 from monitor import EventLog
 from tests.web.client import PATIENCE_SEC, Client, wait_until
-from tests.web.fakes import FakeEnforcer, FakeLauncher, FakeMonitor
+from tests.web.fake_monitor import FakeMonitor
+from tests.web.fakes import FakeEnforcer, FakeLauncher
 from web import Access, Health, Services, create_app
 from web.dashboard import Dashboard
 from web.scopes import Scope
