@@ -86,6 +86,7 @@ def test_it_can_be_removed_although_its_supervisor_is_stopped(
     place: Place, launcher: Launcher, run: Run
 ) -> None:
     run("sleep 60")
+    assert eventually((place.state_of("t") / "log").exists)
     stop_supervisor(place)
     delete_record(place)
 

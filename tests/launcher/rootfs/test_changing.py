@@ -19,7 +19,7 @@ mount -t tmpfs none "$1"
 mkdir "$1/root"
 for place in bin sbin lib lib64 usr etc root "$CHECKOUT" tmp proc sys dev run; do
     [ -L "/$place" ] && { ln -s "$(readlink "/$place")" "$1/root/$place"; continue; }
-    [ -d "/$place" ] || continue
+    [ -d "/$place" ] && [ ! -d "$1/root/$place" ] || continue
     mkdir "$1/root/$place"
     mount --rbind "/$place" "$1/root/$place"
     case $place in tmp|proc|sys|dev|run) ;; *) mount -o remount,bind,ro "$1/root/$place" ;; esac
