@@ -194,12 +194,24 @@ class Session:
         if self._input.tty and self._input.stdin:
             for number in ENDS:
                 signal.signal(number, _end)
+            self._heed_signals()
         return self
+
+    def _heed_signals(self) -> None:
+        """Python runs our handlers between two instructions: a signal that comes right before we begin to
+        wait for output would be heeded at the next output only. So a second thread ends the waiting.
+        """
+        read, self._wake_fd = os.pipe()
+        os.set_blocking(self._wake_fd, False)
+        signal.set_wakeup_fd(self._wake_fd, warn_on_full_buffer=False)
+        _thread.start_new_thread(_end_waiting, (read, self._response))
 
     def __exit__(self, *_: object) -> None:
         if self._input.tty and self._input.stdin:
             for number in (*ENDS, signal.SIGWINCH):
                 signal.signal(number, signal.SIG_IGN)
+            signal.set_wakeup_fd(-1)
+            os.close(self._wake_fd)
         self._terminal.__exit__()
 
     def entries(self) -> Iterator[dict[str, Any]]:
@@ -242,6 +254,14 @@ class Session:
 
 def _end(number: int, _frame: FrameType | None) -> None:
     raise Ended(number)
+
+
+def _end_waiting(wake_fd: int, response: Response) -> None:
+    """The numbers of signals come as bytes; at the end of the session the pipe ends."""
+    while numbers := os.read(wake_fd, 64):
+        if not {*ENDS, signal.SIGINT}.isdisjoint(numbers):
+            response.hang_up()
+    os.close(wake_fd)
 
 
 def copy_live(session: Session, gone: str, runs_on: str) -> int | None:
