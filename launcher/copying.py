@@ -75,8 +75,7 @@ class Copier:
     @contextlib.contextmanager
     def _root_of(self, container: Container) -> Iterator[_Root]:
         if container.state != "running":
-            found = self._site.ids.of(container.name, container.spec.userns)
-            ids = (0, 0) if found is None else (found.base, found.size)
+            ids = self._site.owners_of(container.spec)
             with self._site.roots.seen(container.spec, ids) as trees:
                 yield _Root(trees.tree, None, trees.ids)
             return

@@ -40,7 +40,7 @@ class Layering:
         """What the container has changed, by path, a directory before what is in it."""
         entry = self._registry.entry(name)
         with entry.lock, _held_still(entry.container), _explained(name):
-            return self._site.roots.diff(entry.container.spec, self._ids(entry.container))
+            return self._site.roots.diff(entry.container.spec, self._site.owners_of(entry.container.spec))
 
     def commit(self, name: str, ref: str) -> Image:
         """Its changes as one more layer over those of its image; `ref` names the result.
@@ -53,22 +53,17 @@ class Layering:
         os.makedirs(f"{self._site.state_dir}/layers", 0o700, exist_ok=True)
         with tempfile.TemporaryFile(dir=f"{self._site.state_dir}/layers") as file:
             with entry.lock, _held_still(container), _explained(name):
-                ids = self._ids(container)
+                ids = self._site.owners_of(container.spec)
                 self._site.roots.commit(container.spec, file, whole=not below, ids=ids)
             file.seek(0)
             added = self._images.add_layer(file)
         return self._images.tag(ref, [*below, added], self._config(container))
 
-    def _ids(self, container: Container) -> tuple[int, int]:
-        found = self._site.ids.of(container.name, container.spec.userns)
-        return (0, 0) if found is None else (found.base, found.size)
-
     def _layers_below(self, container: Container) -> list[str]:
         spec = container.spec
         if not spec.rootfs:
             return self._site.roots.layer_ids(spec)
-        ours = (self._site.state_dir, self._site.run_dir)
-        if any(f"{path}/".startswith(spec.rootfs.rstrip("/") + "/") for path in ours):
+        if self._site.own.below(spec.rootfs):
             raise CannotCommit(
                 f"container {container.name!r} stands on {spec.rootfs}, which holds cgwarden's own "
                 "directories: only one over an image, or over a root of its own, can be committed"

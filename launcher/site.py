@@ -23,6 +23,7 @@ from launcher.images import Image, ImageStore
 from launcher.klass import oom_score_of
 from launcher.network.network import ContainerNetworks
 from launcher.oom_score import read_host_bytes
+from launcher.own import OwnDirectories
 from launcher.plan import LaunchFacts
 from launcher.procview.view import ProcView, own_uptime
 from launcher.reaper import find_reaper
@@ -81,6 +82,15 @@ class Site:
         return f"{self.run_dir}/containers/{name}"
 
     @property
+    def own(self) -> OwnDirectories:
+        return OwnDirectories(self.state_dir, self.run_dir)
+
+    def owners_of(self, spec: ContainerSpec) -> tuple[int, int]:
+        """The first of its range of host ids, and how many; (0, 0) without a user namespace."""
+        found = self.ids.of(spec.name, spec.userns)
+        return (0, 0) if found is None else (found.base, found.size)
+
+    @property
     def host_bytes(self) -> int:
         return read_host_bytes()
 
@@ -103,7 +113,7 @@ class Site:
             raise MissingRoot(spec.rootfs, (e.strerror or str(e)).lower()) from None
         if not stat.S_ISDIR(mode):
             raise MissingRoot(spec.rootfs, "is not a directory")
-        if (path + "/").startswith((f"{self.state_dir}/", f"{self.run_dir}/")):
+        if self.own.hold(path):
             raise BadSpec("rootfs", f"{spec.rootfs} is inside cgwarden's own directories")
         return path
 
@@ -119,7 +129,7 @@ class Site:
             created_at=created_at,
             cgroup_path=self.cgroup_of(spec),
             cgroup_binds=tuple(self._binds(self.cgroup_of(spec))),
-            hidden=tuple(self._hidden(spec.rootfs)),
+            hidden=self._hidden(spec.rootfs),
             masked_files=self.masks.files,
             masked_directories=self.masks.directories,
             read_only_paths=self.masks.read_only,
@@ -174,10 +184,6 @@ class Site:
             below = "" if mounted_at == "/sys/fs/cgroup" else os.path.basename(mounted_at)
             yield below, mounted_at + cgroup
 
-    def _hidden(self, root: str) -> Iterator[str]:
-        if not root:
-            return  # an image's layers hold nothing of ours
-        prefix = root.rstrip("/") + "/"
-        for ours in (self.state_dir, self.run_dir):
-            if ours.startswith(prefix):
-                yield "/" + ours.removeprefix(prefix)
+    def _hidden(self, root: str) -> tuple[str, ...]:
+        """As paths inside; an image's layers hold nothing of ours."""
+        return tuple(f"/{below}" for below in self.own.below(root)) if root else ()

@@ -13,6 +13,7 @@ from typing import Any, Final, NamedTuple
 
 from launcher import places
 from launcher.errors import BadSpec
+from launcher.own import OwnDirectories
 from launcher.removal import REMOVED, remove_tree
 from launcher.spec import NAME, ContainerSpec
 from launcher.volume_mounts import DEFAULT, AttachVolume, attributes_of
@@ -31,7 +32,7 @@ class Volumes:
     """The named volumes of one state directory, and all that containers mount."""
 
     def __init__(self, state_dir: str, run_dir: str) -> None:
-        self._own = (state_dir, run_dir)
+        self._own = OwnDirectories(state_dir, run_dir)
         self._directory = f"{state_dir}/volumes"
 
     def check(self, spec: ContainerSpec) -> None:
@@ -64,7 +65,7 @@ class Volumes:
                 source,
                 places.normal(volume["target"]),
                 attributes_of(volume["options"], DEFAULT),
-                () if named else tuple(self._own_below(source)),
+                () if named else self._own.below(source),
                 named and "nocopy" not in volume["options"],
             )
 
@@ -76,13 +77,9 @@ class Volumes:
             raise BadSpec(field, f"{path}: {(e.strerror or str(e)).lower()}") from None
         if stat.S_ISCHR(mode) or stat.S_ISBLK(mode):
             raise BadSpec(field, f"{path} is a device; use --device")
-        if any((source + "/").startswith(f"{own}/") for own in self._own):
+        if self._own.hold(source):
             raise BadSpec(field, f"{path} is inside cgwarden's own directories")
         return source
-
-    def _own_below(self, source: str) -> Iterator[str]:
-        prefix = source.rstrip("/") + "/"
-        return (own.removeprefix(prefix) for own in self._own if own.startswith(prefix))
 
     def path_of(self, name: str) -> str:
         """The directory that containers see."""
