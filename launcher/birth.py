@@ -50,9 +50,10 @@ def bring_up(message: channel.Message, heir: _socket.socket) -> None:
         heir.send(handover.FAILED)
     else:
         reach("supervisor.opened")
-        heir.send(handover.RUNS)
+        # In this order too: a program may end at once, and the one that stays, and we with it.
         tell(daemon, {"started": identity})
         reach("supervisor.told")
+        heir.send(handover.RUNS)
 
 
 def _take_over(facts: LaunchFacts, pidfd: int, heir: _socket.socket) -> dict[str, Any]:

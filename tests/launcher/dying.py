@@ -28,14 +28,16 @@ def failing_at(step: str, how: str) -> dict[str, str]:
     return {**os.environ, "CGWARDEN_TEST_MODE": "1", "CGWARDEN_FAILPOINT": f"{step}:{how}"}
 
 
-def killed_at(step: str, order: Mapping[str, Any]) -> str:
+def killed_at(step: str, order: Mapping[str, Any], how: str = "kill") -> str:
     """The last thing that daemon said, when everybody of its is dead but the supervisors: the verb that was
     begun, or a number where it came to the end of its order.
+
+    `how` may be `delay=MS` instead: then it is killed at the end of its order.
     """
     owner = subprocess.Popen(
         [sys.executable, "-m", "tests.launcher.owner"],
         cwd=REPOSITORY,
-        env=failing_at(step, "kill"),
+        env=failing_at(step, how),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,

@@ -104,6 +104,23 @@ def test_a_failure_at_a_step_leaves_nothing(place: Place, busybox_root: Path, st
     assert eventually(lambda: place.remains("t") == [])
 
 
+@pytest.mark.kernel
+@pytest.mark.parametrize(
+    "step", ["launch.sent", "supervisor.recorded", "supervisor.opened", "supervisor.told"]
+)
+def test_a_program_that_ends_at_once_has_been_started_however_slow_its_launch_is_at_a_step(
+    place: Place, busybox_root: Path, step: str
+) -> None:
+    spec = {"name": "t", "rootfs": str(busybox_root), "command": ["true"]}
+
+    assert killed_at(step, order_for(place, [("run", spec)]), "delay=300").isdigit()
+
+    launcher = place.launcher()
+    assert eventually(lambda: launcher.get("t").state == "exited")
+    assert launcher.get("t").exit_code == 0
+    launcher.remove("t")
+
+
 def test_every_step_that_is_passed_is_named_and_every_name_is_passed() -> None:
     sources = (REPOSITORY / "launcher").rglob("*.py")
     passed = {step for path in sources for step in re.findall(r'\breach\("([^"]+)"\)', path.read_text())}
