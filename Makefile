@@ -6,6 +6,7 @@
 #   make check                          format, lint, types, layers, chart
 #   make fuzz [FUZZ=30]                every parser of kernel files on anything at all, 30 s each
 #   make bench                          figures of this machine beside their floors
+#   make bench-launch                   starting and freezing, beside runc and a bare interpreter
 #   make bench-rootfs                   the root drivers: provisioning, changing, diffing, memory
 #   make setup | ui | clean
 
@@ -17,7 +18,7 @@ TESTS ?=
 FUZZ ?= 30
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-guest check fuzz bench bench-rootfs ui clean
+.PHONY: help setup demo test test-guest check fuzz bench bench-launch bench-rootfs ui clean
 
 help:
 	@sed -n '3,/^$$/s/^# \{0,3\}//p' Makefile
@@ -45,6 +46,12 @@ check:
 fuzz:
 	@$(PYTHON) -m tools.prepare fuzz
 	@$(VENV)/python -m tests.fuzz --seconds "$(FUZZ)"
+
+bench-launch:
+	@$(PYTHON) -m tools.prepare bench
+	@PATH="$(TOOLS):$$PATH" $(VENV)/python -m bench launch
+	@PATH="$(TOOLS):$$PATH" $(VENV)/python -m bench bridge
+	@PATH="$(TOOLS):$$PATH" $(VENV)/python -m bench freeze
 
 bench-rootfs:
 	@$(PYTHON) -m tools.prepare bench

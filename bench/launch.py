@@ -254,7 +254,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--alone", action="store_true", help="the launcher in this process, no daemon")
     parser.add_argument("--count", type=int, default=50, metavar="N", help="rounds (default: 50)")
     parser.add_argument(
-        "--parallel", type=int, default=20, metavar="N", help="also start N at once on both sides; 0: do not"
+        "--parallel", type=int, default=200, metavar="N", help="also start N at once on both sides; 0: do not"
     )
     parser.add_argument(
         "--network", choices=("none", "bridge"), default="none", help="bridge: runc gets it from `ip`"

@@ -13,6 +13,8 @@ _DECIMAL = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
 _SECONDS = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _LARGEST = 1 << 62
 """Beyond this every kernel file means "no limit", so a person who writes it has slipped."""
+SHORTEST_LEASE_SEC = 0.1
+LONGEST_LEASE_SEC = 30 * 86400.0
 MAX_CPUS = 8192
 """CONFIG_NR_CPUS of the largest distribution kernels; more than this is a slip too."""
 
@@ -94,6 +96,14 @@ def parse_duration(text: str) -> float:
 def parse_timeout(text: str) -> float:
     """Seconds: a duration, or docker's bare number of seconds (`-t 10`)."""
     return float(text) if _is_number(text.strip()) and float(text) < 10**9 else parse_duration(text)
+
+
+def parse_lease(text: str) -> float:
+    """Seconds that a change or a freeze shall hold."""
+    seconds = parse_duration(text)
+    if not SHORTEST_LEASE_SEC <= seconds <= LONGEST_LEASE_SEC:
+        raise BadQuantity(f"{text!r} is out of range: from 0.1s to 30d")
+    return seconds
 
 
 def parse_rate(text: str) -> int:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from cgwarden.cli.each import for_each
-from cgwarden.cli.limit_flags import read_lease
 from cgwarden.cli.names import container_path
 from cgwarden.cli.options import JSON, Args, Option, UsageError, Verb
 from cgwarden.client import Daemon
-from cgwarden.units import parse_timeout
+from cgwarden.units import parse_lease, parse_timeout
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -69,7 +68,7 @@ VERBS = {
         "Stop every process of a container where it is; memory stays. Freezing a frozen one succeeds.",
         _freeze,
         options=(
-            Option("--for", value="TIME", read=read_lease, help="thaw by itself after this long (30s, 5m)"),
+            Option("--for", value="TIME", read=parse_lease, help="thaw by itself after this long (30s, 5m)"),
             _REASON,
             _TIMEOUT,
             _ALL,

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from cgwarden.cli.each import for_each
 from cgwarden.cli.limit_extras import REFUSED_OPTIONS
-from cgwarden.cli.limit_flags import LIMIT_OPTIONS, read_lease, read_limits
+from cgwarden.cli.limit_flags import LIMIT_OPTIONS, read_limits
 from cgwarden.cli.names import check_name, container_path
 from cgwarden.cli.options import JSON, Args, Option, UsageError, Verb
 from cgwarden.cli.terminal import print_json, table
 from cgwarden.client import Daemon
-from cgwarden.units import format_bytes
+from cgwarden.units import format_bytes, parse_lease
 
 REASON = "asked for on the command line"
 
@@ -128,7 +128,7 @@ CHANGE_OPTIONS = (
     Option(
         "--for",
         value="TIME",
-        read=read_lease,
+        read=parse_lease,
         help="a lease: back to the baseline after this long (30m)",
     ),
     Option("--reset", help="give back what you changed: the next owner's value holds again"),

@@ -12,7 +12,6 @@ from cgwarden.units import (
     parse_count,
     parse_cpus,
     parse_device_size,
-    parse_duration,
     parse_limit_count,
     parse_limit_size,
 )
@@ -20,8 +19,6 @@ from cgwarden.units import (
 _GROUP = "Limits"
 MAX_PIDS = 4_194_304
 """PID_MAX_LIMIT of a 64-bit kernel."""
-SHORTEST_LEASE_SEC = 0.1
-LONGEST_LEASE_SEC = 30 * 86400.0
 
 
 def _memory_swap(text: str) -> int | str:
@@ -43,14 +40,6 @@ def _cpu_list(text: str) -> str:
         if not first.isdigit() or (dash and not (last.isdigit() and int(last) >= int(first))):
             raise BadQuantity(f"{text!r} is not a list such as 0-3,6")
     return text
-
-
-def read_lease(text: str) -> float:
-    """Seconds that a change or a freeze shall hold."""
-    seconds = parse_duration(text)
-    if not SHORTEST_LEASE_SEC <= seconds <= LONGEST_LEASE_SEC:
-        raise BadQuantity(f"{text!r} is out of range: from 0.1s to 30d")
-    return seconds
 
 
 def _device_rate(text: str) -> tuple[str, int | str]:
