@@ -10,7 +10,7 @@ import sys
 from cgwarden.cli import failures
 from cgwarden.cli.names import container_path
 from cgwarden.cli.options import Args, Option, UsageError, Verb
-from cgwarden.client import Daemon, NoDaemon
+from cgwarden.client import Daemon, NoDaemon, Problem
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -116,12 +116,16 @@ def _copy_in(source: str, name: str, path: str, *, archive: bool, follow: bool) 
     response = daemon.open("POST", container_path(name, "archive"), query=query, timeout_sec=None)
     lines = response.lines()
     outgoing = _Outgoing(daemon, json.loads(next(lines))["attachment"])
-    if source == "-":
-        while piece := sys.stdin.buffer.read(PIECE_BYTES):
-            outgoing.write(piece)
-    else:
-        _pack(outgoing, source, kind, follow=follow)
-    outgoing.finish()
+    try:
+        if source == "-":
+            while piece := sys.stdin.buffer.read(PIECE_BYTES):
+                outgoing.write(piece)
+        else:
+            _pack(outgoing, source, kind, follow=follow)
+        outgoing.finish()
+    except Problem as problem:
+        if problem.slug != "unknown-attachment":  # nobody takes it any more: why, the outcome tells
+            raise
     return _outcome(lines)
 
 

@@ -61,7 +61,9 @@ def test_into_a_container(daemon: Running, tmp_path: Path) -> None:
     assert cp("-a", f"{tmp_path}/src/a", "t:/kept") == 0
     assert cp(f"{tmp_path}/src/a", "t:/d/l") == 0
     assert cp(f"{tmp_path}/src/a", "t:/nowhere/") == 1
-    assert cp(f"{tmp_path}/src", "t:/d/f") == 1
+    refused = daemon.cli("cp", f"{tmp_path}/src", "t:/d/f")
+    assert (refused.returncode, refused.stderr.count("\n")) == (1, 1)
+    assert "/d/f: is a file in the container, and this is a directory" in refused.stderr
     names = inside(daemon, "sh", "-c", "find /new /content /kept -type f | sort")
     assert names.split() == [
         *("/content/a", "/content/sub/big", "/kept"),

@@ -1,11 +1,14 @@
 """Every way to fail: one line that names the thing and says what to do, and the right exit code."""
 
 import os
+import socket
+import threading
+from pathlib import Path
 
 import pytest
 
 from cgwarden.cli.failures import exit_code, one_line
-from cgwarden.client import NoDaemon, Problem
+from cgwarden.client import Daemon, NoDaemon, Problem
 from tests.cli.conftest import Cli
 from tests.cli.stub import Stub
 
@@ -37,6 +40,25 @@ def test_a_problem_of_the_daemon_becomes_an_exit_code(slug: str, status: int, co
 )
 def test_a_daemon_that_cannot_be_asked_becomes_an_exit_code(error: Exception, code: int) -> None:
     assert exit_code(error) == code
+
+
+def test_a_no_that_comes_before_all_was_read_is_heard(tmp_path: Path) -> None:
+    document = b'{"type": "/problems/too-large", "detail": "no more"}'
+
+    def refuse(listener: socket.socket) -> None:
+        connection = listener.accept()[0]
+        with connection:
+            connection.recv(100)
+            connection.sendall(b"HTTP/1.1 413 No\r\nContent-Length: %d\r\n\r\n%s" % (len(document), document))
+
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener:
+        listener.bind(str(tmp_path / "s"))
+        listener.listen()
+        thread = threading.Thread(target=refuse, args=(listener,))
+        thread.start()
+        with pytest.raises(Problem, match="no more"):
+            Daemon(f"unix://{tmp_path}/s").call("POST", "/", {"data": "x" * 4_000_000})
+        thread.join()
 
 
 def test_detail_and_hint_are_one_line_on_stderr_and_nothing_is_on_stdout(stub: Stub, cli: Cli) -> None:

@@ -100,6 +100,7 @@ def test_output_is_kept_while_no_daemon_runs(place: Place, busybox_root: Path) -
     owner = start_all(place, busybox_root, {"t": COUNTING})
     owner.kill()
     log = place.state_of("t") / "log"
+    assert eventually(log.exists)
     seen = log.stat().st_size
 
     assert eventually(lambda: log.stat().st_size > seen + 300)
