@@ -32,8 +32,10 @@ def main(argv: Sequence[str] | None = None) -> None:
         where = Path(directory)
         root = make_root(where)
         with serving(where):
-            Daemon(str(where / "run/cgwarden.sock"), root).start(NAME)
+            daemon = Daemon(str(where / "run/cgwarden.sock"), root)
+            daemon.start(NAME)
             report(measure(where, options.count))
+            daemon.remove(NAME)
 
 
 def measure(where: Path, count: int) -> dict[str, list[float]]:

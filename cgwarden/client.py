@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import _socket
-import json
 import os
+
+from cgwarden import quickjson
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -88,7 +89,7 @@ class Response:
     def json(self) -> Any:
         """The whole body as JSON; an empty one is None."""
         body = b"".join(self.chunks())
-        return json.loads(body) if body.strip() else None
+        return quickjson.loads(body) if body.strip() else None
 
     def close(self) -> None:
         """Hang up, which also ends a stream that the daemon would go on sending."""
@@ -161,7 +162,7 @@ class Daemon:
         timeout_sec: float | None = DEFAULT_TIMEOUT_SEC,
     ) -> Pending:
         """Send one request and do not wait for the answer; `timeout_sec` bounds each silence, None never."""
-        payload = b"" if body is None else json.dumps(body).encode()
+        payload = b"" if body is None else quickjson.dumps(body).encode()
         head = [f"{method} {path}{_query(query or {})} HTTP/1.1", "Host: localhost", "Connection: close"]
         head += [f"Accept: {accept}", f"Content-Length: {len(payload)}"]
         if body is not None:
@@ -219,7 +220,7 @@ class Daemon:
 def _problem_document(response: Response) -> Mapping[str, Any]:
     body = b"".join(response.chunks())
     try:
-        document = json.loads(body)
+        document = quickjson.loads(body)
     except ValueError:
         document = {"detail": body.decode(errors="replace").strip()[:200]}
     return document if isinstance(document, dict) else {"detail": str(document)[:200]}

@@ -23,10 +23,14 @@ TOO_SLOW = {
     "argparse",
     "asyncio",
     "cgroupfs",
+    "collections",
+    "contextlib",
     "dataclasses",
     "datetime",
     "enforcer",
+    "enum",
     "fastapi",
+    "functools",
     "http.client",
     "importlib.metadata",
     "inspect",
@@ -35,6 +39,7 @@ TOO_SLOW = {
     "monitor",
     "pathlib",
     "psutil",
+    "re",
     "socket",
     "subprocess",
     "typing",
@@ -86,8 +91,10 @@ def test_a_hot_verb_loads_nothing_that_would_be_felt(command: str, stub: Stub) -
 
     code, *loaded = done.stderr.splitlines()
     assert code == "0"
-    assert TOO_SLOW.isdisjoint(loaded)
-    assert len([name for name in loaded if name.startswith("cgwarden")]) <= 14
+    # What prints a document has it indented, or with letters as they are, by the package json.
+    allowed = {"collections", "enum", "functools", "re"} if "--json" in command else set()
+    assert TOO_SLOW & set(loaded) - allowed == set()
+    assert len([name for name in loaded if name.startswith("cgwarden")]) <= 15
 
 
 def test_importing_the_entry_point_imports_nothing_else() -> None:

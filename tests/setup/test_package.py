@@ -26,6 +26,10 @@ def test_the_wheel_carries_every_module(shipped: set[str]) -> None:
     assert {name for name in modules if "node_modules" not in name} <= shipped
 
 
+def test_the_wheel_carries_the_command(shipped: set[str]) -> None:
+    assert [name for name in shipped if name.endswith(".data/scripts/cgwarden")]
+
+
 def test_the_wheel_carries_the_built_dashboard_and_not_its_sources(shipped: set[str]) -> None:
     dashboard = {name for name in shipped if name.startswith("web/ui/")}
 
