@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from launcher.capabilities import DEFAULT
+from launcher.scene.capabilities import DEFAULT
 from launcher.seccomp import profile
 
 

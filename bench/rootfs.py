@@ -22,10 +22,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from launcher import syscalls
-from launcher.operations import Scene
 from launcher.rootfs.mounting import MountRoot, open_media
 from launcher.rootfs.roots import DRIVERS, Roots
 from launcher.rootfs.source import RootSource
+from launcher.scene.operations import Scene
 from launcher.spec import ContainerSpec
 
 SMALL_BYTES: Final = 14_000

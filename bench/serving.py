@@ -17,7 +17,7 @@ from cgroupfs import CgroupError, Hierarchies
 
 START_SEC: Final = 30.0
 END_SEC: Final = 60.0
-SPAWNER: Final = "launcher.forkserver"
+SPAWNER: Final = "launcher.beside.forkserver"
 GUARDIAN: Final = "enforcer.guardian_process"
 
 

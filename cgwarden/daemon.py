@@ -67,7 +67,7 @@ def _run(config: Config, hierarchies: cgroupfs.Hierarchies) -> int:
     # Both are fresh interpreters: they must not carry this one's threads, locks and memory.
     from enforcer.errors import GuardianLost
     from enforcer.guardian import Guardian
-    from launcher.spawner import Spawner
+    from launcher.beside.spawner import Spawner
 
     spawner = Spawner.start()
     try:

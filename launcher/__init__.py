@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from launcher.attached import AttachedRun
+    from launcher.beside.spawner import Spawner
     from launcher.container import Container, LauncherEvent
     from launcher.devices import DEFAULT_DEVICE_RULES
     from launcher.errors import (
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
     from launcher.launcher import Launcher
     from launcher.logfile import LogLine
     from launcher.sessions import ExecSession, Stdio
-    from launcher.spawner import Spawner
     from launcher.spec import ContainerSpec, parse_signal
 
 _MODULES = {
@@ -45,7 +45,7 @@ _MODULES = {
     "launcher": "Launcher",
     "logfile": "LogLine",
     "sessions": "ExecSession Stdio",
-    "spawner": "Spawner",
+    "beside.spawner": "Spawner",
     "spec": "ContainerSpec parse_signal",
 }
 _HOME = {name: module for module, names in _MODULES.items() for name in names.split()}

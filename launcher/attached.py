@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from launcher import channel
-from launcher.audience import PACKET_BYTES, SIZE
+from launcher.beside.audience import PACKET_BYTES, SIZE
 from launcher.container import Container
 from launcher.logfile import LogLine
 from launcher.logreader import LogReader

@@ -9,10 +9,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
-from launcher import capabilities, syscalls
+from launcher import syscalls
 from launcher.apparmor import AppArmor
-from launcher.confinement import Confinement
 from launcher.errors import BadSpec
+from launcher.scene import capabilities
+from launcher.scene.confinement import Confinement
 from launcher.seccomp import Filters
 from launcher.spec import ContainerSpec
 

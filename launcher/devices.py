@@ -11,11 +11,11 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from cgroupfs import DeviceRule
-from launcher import places
-from launcher.capabilities import plan_capabilities
 from launcher.defaults import DEVICE_NODES
-from launcher.devfs import Node
 from launcher.errors import BadSpec
+from launcher.scene import places
+from launcher.scene.capabilities import plan_capabilities
+from launcher.scene.devfs import Node
 from launcher.spec import ContainerSpec
 
 # The nodes in /dev, /dev/ptmx's multiplexer and every pseudo terminal; all else is denied.

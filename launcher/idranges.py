@@ -15,7 +15,7 @@ from typing import Final
 
 from launcher import records
 from launcher.errors import BadSpec
-from launcher.userns import IdRange
+from launcher.scene.userns import IdRange
 
 # Above what distributions give to users (subuid from 100000) and below 2^31, where some programs end.
 FIRST: Final = 1 << 30

@@ -9,24 +9,27 @@ from collections.abc import Callable, Generator, Mapping, Sequence
 from typing import Any, Final
 
 from cgroupfs import CgroupError, CgroupGone, Hierarchies
-from launcher import adoption, launch, records
+from launcher import records
 from launcher.attached import AttachedRun, Size, close_fd, waiting_audience
-from launcher.caretaker import Caretaker
+from launcher.beside.spawner import Spawner
 from launcher.confiner import Confiner
 from launcher.container import Container, LauncherEvent
-from launcher.copying import Copier
 from launcher.errors import (
     LauncherError,
     NotRunning,
     StillRunning,
 )
 from launcher.failpoints import reach
+from launcher.files.copying import Copier
+from launcher.files.layering import Layering
 from launcher.groups import Group, Groups
-from launcher.health import Checks
 from launcher.idranges import IdRanges
 from launcher.images import Image, ImageStore
-from launcher.launch import RecordLimits
-from launcher.layering import Layering
+from launcher.lives import adoption, launch
+from launcher.lives.caretaker import Caretaker
+from launcher.lives.health import Checks
+from launcher.lives.launch import RecordLimits
+from launcher.lives.runs import Runs
 from launcher.logfile import LogLine
 from launcher.named_volumes import NamedVolumes
 from launcher.network import ContainerNetworks, NetworkConfig
@@ -35,10 +38,8 @@ from launcher.procview.view import ProcView
 from launcher.registry import Entry, Registry
 from launcher.rootfs.changes import Change
 from launcher.rootfs.roots import Roots
-from launcher.runs import Runs
 from launcher.sessions import ExecSession, Stdio
 from launcher.site import Masks, Site
-from launcher.spawner import Spawner
 from launcher.spec import ContainerSpec, parse_signal
 from launcher.visits import Visits
 from launcher.volumes import Volumes

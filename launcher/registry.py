@@ -12,7 +12,7 @@ from collections.abc import Iterator
 
 from launcher.container import Container
 from launcher.errors import NameTaken, UnknownContainer
-from launcher.life import Life
+from launcher.lives.life import Life
 from launcher.logreader import LogReader
 
 

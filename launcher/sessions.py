@@ -12,10 +12,11 @@ from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from launcher import channel, terminal
+from launcher import channel
 from launcher.errors import LauncherError
-from launcher.launch import error_of
-from launcher.seal import Program
+from launcher.lives.launch import error_of
+from launcher.scene import terminal
+from launcher.scene.seal import Program
 
 READ_BYTES: Final = 65536
 LOST: Final[dict[str, Any]] = {

@@ -13,7 +13,6 @@ from pathlib import Path
 
 from cgroupfs import Hierarchies
 from launcher import defaults
-from launcher.confinement import Confinement
 from launcher.confiner import Confiner
 from launcher.container import Container
 from launcher.devices import check_devices, device_nodes
@@ -24,11 +23,12 @@ from launcher.klass import oom_score_of
 from launcher.network.network import ContainerNetworks
 from launcher.oom_score import read_host_bytes
 from launcher.own import OwnDirectories
-from launcher.plan import LaunchFacts
 from launcher.procview.view import ProcView, own_uptime
-from launcher.reaper import find_reaper
-from launcher.rlimits import check_rlimits
 from launcher.rootfs.roots import Roots
+from launcher.scene.confinement import Confinement
+from launcher.scene.plan import LaunchFacts
+from launcher.scene.reaper import find_reaper
+from launcher.scene.rlimits import check_rlimits
 from launcher.spec import ContainerSpec
 from launcher.volumes import Volumes
 

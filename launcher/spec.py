@@ -9,8 +9,8 @@ from typing import Any, Final
 
 from launcher import spec_parts as part
 from launcher import spec_values as of
-from launcher.capabilities import plan_capabilities
 from launcher.errors import BadSpec
+from launcher.scene.capabilities import plan_capabilities
 from launcher.spec_values import NAME, parse_name, parse_signal
 
 __all__ = ["NAME", "ContainerSpec", "parse_name", "parse_signal"]

@@ -7,8 +7,8 @@ import re
 import signal
 from collections.abc import Callable, Mapping
 
-from launcher.capabilities import parse_capability
 from launcher.errors import BadSpec
+from launcher.scene.capabilities import parse_capability
 
 NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]{0,62}")
 # The kernel's own files in a cgroup, those of controllers to come included: no cgroup can have their names.

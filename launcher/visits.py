@@ -8,14 +8,16 @@ from dataclasses import replace
 from typing import Final
 
 from cgroupfs import CgroupGone
-from launcher import channel, launch, plan
+from launcher import channel
 from launcher.attached import AttachedRun, Attachment
 from launcher.errors import ContainerFrozen, LaunchFailed, NotRunning, SupervisorLost
-from launcher.inside import JOIN_STEP
 from launcher.klass import oom_score_of
+from launcher.lives import launch
 from launcher.processes import is_alive
 from launcher.registry import Entry, Registry
-from launcher.seal import Program
+from launcher.scene import plan
+from launcher.scene.inside import JOIN_STEP
+from launcher.scene.seal import Program
 from launcher.sessions import ExecSession, Stdio
 from launcher.site import Site
 from launcher.spec import ContainerSpec

@@ -11,12 +11,12 @@ import stat
 from collections.abc import Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
-from launcher import places
 from launcher.errors import BadSpec
 from launcher.own import OwnDirectories
 from launcher.removal import REMOVED, remove_tree
+from launcher.scene import places
+from launcher.scene.volume_mounts import DEFAULT, AttachVolume, attributes_of
 from launcher.spec import NAME, ContainerSpec
-from launcher.volume_mounts import DEFAULT, AttachVolume, attributes_of
 
 DATA: Final = "data"
 

@@ -14,8 +14,8 @@ from starlette.responses import Response
 import cgroupfs
 from enforcer import errors as enforcing
 from launcher import errors as launching
-from launcher import layering
 from launcher import network as networking
+from launcher.files import layering
 from launcher.images import errors as imaging
 from launcher.rootfs import changes, driver, entries, roots
 from monitor import UnknownMetric

@@ -52,7 +52,7 @@ def _copy_out(name: str, path: str, place: str, *, archive: bool, follow: bool) 
 
 
 def _unpack(source: _Incoming, path: str, place: str, *, archive: bool) -> int:
-    from launcher.untar import BadArchive, Unpacker
+    from launcher.files.untar import BadArchive, Unpacker
 
     owner = None if archive else (os.geteuid(), os.getegid())
     base, rename = _place_for(path, place)

@@ -10,8 +10,8 @@ import socket
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
-from launcher import etcfiles
 from launcher.errors import LaunchFailed
+from launcher.scene import etcfiles
 from launcher.spec import ContainerSpec
 
 HOST_FILES: Final = {etcfiles.HOSTS: "/etc/hosts", etcfiles.RESOLV_CONF: "/etc/resolv.conf"}

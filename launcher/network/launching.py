@@ -5,10 +5,10 @@ from __future__ import annotations
 import contextlib
 
 from launcher.failpoints import reach
-from launcher.joins import Joins
-from launcher.namespaces import joined_container
+from launcher.lives.joins import Joins
 from launcher.network.etc_texts import write_etc
 from launcher.network.network import BRIDGE
+from launcher.scene.namespaces import joined_container
 from launcher.site import Site
 from launcher.spec import ContainerSpec
 

@@ -15,7 +15,7 @@ import struct
 from collections.abc import Iterator
 from typing import Final
 
-from launcher.operations import IFF_UP, SIOCGIFFLAGS, SIOCSIFFLAGS
+from launcher.scene.operations import IFF_UP, SIOCGIFFLAGS, SIOCSIFFLAGS
 from launcher.syscalls import CLONE_NEWNET
 
 # Not PyDLL: making a namespace may wait for another that is going, and the daemon's threads must not.

@@ -6,9 +6,9 @@ import os
 from dataclasses import dataclass
 
 from launcher import syscalls
-from launcher.mounts import open_own
-from launcher.operations import Scene
 from launcher.procview.places import PLACES
+from launcher.scene.mounts import open_own
+from launcher.scene.operations import Scene
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from launcher import syscalls
-from launcher.operations import Scene
+from launcher.scene.operations import Scene
 
 _MOUNTINFO: Final = Path("/proc/self/mountinfo")
 

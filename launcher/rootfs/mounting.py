@@ -12,10 +12,11 @@ import os
 from dataclasses import dataclass
 from typing import Final
 
-from launcher import idmaps, syscalls
-from launcher.operations import Scene
+from launcher import syscalls
 from launcher.rootfs import devices, loop
 from launcher.rootfs.source import RootSource
+from launcher.scene import idmaps
+from launcher.scene.operations import Scene
 from launcher.syscalls import MOUNT_ATTR_NODEV
 
 _FLAGS: Final = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-from launcher.capabilities import parse_capability
 from launcher.errors import BadSpec
+from launcher.scene.capabilities import parse_capability
 
 KILL_PROCESS: Final = 0x80000000
 ERRNO: Final = 0x00050000

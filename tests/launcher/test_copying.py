@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from launcher import Container, Launcher
-from launcher.copying import CopyIn
 from launcher.errors import CannotCopy, NotRunning
-from launcher.untar import BadArchive, Unpacker
+from launcher.files.copying import CopyIn
+from launcher.files.untar import BadArchive, Unpacker
 from tests.launcher.conftest import eventually
 
 pytestmark = pytest.mark.kernel

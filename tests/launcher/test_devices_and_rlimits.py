@@ -7,8 +7,8 @@ from collections.abc import Callable
 import pytest
 
 from launcher import BadSpec, Container, Launcher, syscalls
-from launcher.capabilities import NUMBERS
-from launcher.rlimits import check_rlimits
+from launcher.scene.capabilities import NUMBERS
+from launcher.scene.rlimits import check_rlimits
 from tests.launcher.conftest import Place
 
 pytestmark = pytest.mark.kernel

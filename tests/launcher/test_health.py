@@ -6,7 +6,7 @@ import pytest
 
 from launcher import Container, Launcher
 from launcher.container import HEALTHY, STARTING, UNHEALTHY, Health
-from launcher.health import Probe, after_probe
+from launcher.lives.health import Probe, after_probe
 from tests.launcher.conftest import Place, eventually
 
 Run = Callable[..., Container]

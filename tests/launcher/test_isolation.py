@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from launcher import Container, Launcher
-from launcher.capabilities import DEFAULT, capability_mask
+from launcher.scene.capabilities import DEFAULT, capability_mask
 from tests.launcher.conftest import Place
 
 pytestmark = pytest.mark.kernel

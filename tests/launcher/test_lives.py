@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from launcher import BadSpec, Container, ContainerSpec, Launcher, MissingRoot, NotRunning
-from launcher.life import Life, backoff_sec, is_due, is_exhausted
+from launcher.lives.life import Life, backoff_sec, is_due, is_exhausted
 from tests.launcher.conftest import Place, eventually
 from tests.launcher.test_survival import read_init, start_all
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from launcher import BadSpec, Container, ContainerSpec, Launcher, LaunchFailed
-from launcher.joins import open_namespace
-from launcher.namespaces import FLAGS
+from launcher.lives.joins import open_namespace
 from launcher.records import read_start_ticks
+from launcher.scene.namespaces import FLAGS
 from tests.launcher.conftest import Place, eventually
 
 pytestmark = pytest.mark.kernel

@@ -4,10 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from launcher.capabilities import DEFAULT, NAMES, capability_mask, plan_capabilities
-from launcher.identity import Identity, parse_group, parse_passwd, resolve_identity
 from launcher.logfile import parse_log_line
 from launcher.records import parse_start_ticks
+from launcher.scene.capabilities import DEFAULT, NAMES, capability_mask, plan_capabilities
+from launcher.scene.identity import Identity, parse_group, parse_passwd, resolve_identity
 
 PASSWD = "root:x:0:0:root:/root:/bin/sh\nbroken\napp:x:1000:1001:App:/home/app:/bin/sh\n"
 GROUP = "root:x:0:\napp:x:1001:\nwheel:x:10:root,app\nvideo:x:44:app\n"

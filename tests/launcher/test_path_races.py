@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 from launcher import ContainerSpec, Launcher, LauncherError, syscalls
-from launcher.operations import Scene
-from launcher.volume_mounts import AttachVolume
+from launcher.scene.operations import Scene
+from launcher.scene.volume_mounts import AttachVolume
 from tests.launcher.conftest import Place
 
 pytestmark = pytest.mark.kernel

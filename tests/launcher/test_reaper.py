@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from launcher import BadSpec, CommandNotFound, Container, Launcher
-from launcher.reaper import find_reaper, is_static
+from launcher.scene.reaper import find_reaper, is_static
 from tests.launcher.conftest import eventually
 
 Run = Callable[..., Container]

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from launcher import BadSpec
-from launcher.capabilities import DEFAULT, NUMBERS
+from launcher.scene.capabilities import DEFAULT, NUMBERS
 from launcher.seccomp import Filters, library, parse_profile, read_default
 from launcher.seccomp.compiling import compile_profile
 from launcher.seccomp.filters import read_program, write_program
@@ -214,9 +214,9 @@ def test_libseccomp_tells_its_version() -> None:
 
 def test_the_spawner_knows_nothing_of_compiling() -> None:
     """What it imports, every supervisor and every container's first process carries along."""
-    look = "import sys, launcher.forkserver; print(*sys.modules)"
+    look = "import sys, launcher.beside.forkserver; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", look], capture_output=True, text=True, check=True)
 
     known = {name for name in done.stdout.split() if name.startswith("launcher.")}
-    assert "launcher.confinement" in known
+    assert "launcher.scene.confinement" in known
     assert not known & {"launcher.seccomp", "launcher.apparmor", "launcher.confiner"}

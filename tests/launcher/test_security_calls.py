@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from launcher import BadSpec, CannotInvoke, Container, ContainerSpec, Launcher
-from launcher.capabilities import DEFAULT, NUMBERS, capability_mask
+from launcher.scene.capabilities import DEFAULT, NUMBERS, capability_mask
 from tests.launcher import inmate
 from tests.launcher.conftest import Place
 from tests.launcher.hostile import Probe, call

@@ -16,8 +16,8 @@ from pathlib import Path
 import pytest
 
 from launcher import CannotInvoke, Container, Launcher, LauncherError, LaunchFailed
-from launcher.capabilities import DEFAULT, capability_mask
 from launcher.defaults import PATH
+from launcher.scene.capabilities import DEFAULT, capability_mask
 from tests.launcher.conftest import Place, eventually
 from tests.launcher.hostile import INTERPRETER
 
@@ -184,7 +184,8 @@ def test_s08_a_waiting_attacker_gets_nothing_of_ours_during_exec(
     run: Run, launcher: Launcher, root: Path
 ) -> None:
     """CVE-2019-5736, CVE-2016-9962, runc's exec from inside a hostile container."""
-    ours = (INTERPRETER, *(str(CODE / name) for name in ("seal.py", "inside.py", "supervisor.py")))
+    code = ("scene/seal.py", "scene/inside.py", "beside/supervisor.py")
+    ours = (INTERPRETER, *(str(CODE / name) for name in code))
     before = sha256_of(*ours)
     run([INTERPRETER, "-I", "-S", "-c", ATTACKER], rootfs="/", cap_add=["SYS_PTRACE"])
     assert eventually(lambda: any(launcher.read_log("t")))
@@ -317,7 +318,7 @@ def test_nothing_is_imported_from_a_containers_root(run: Run, launcher: Launcher
             "encodings/ascii",
             "pwd",
             "grp",
-            "launcher/seal",
+            "launcher/scene/seal",
         ):
             file = root / top.lstrip("/") / f"{name}.py"
             file.parent.mkdir(parents=True, exist_ok=True)

@@ -13,7 +13,7 @@ import pytest
 
 from launcher import Container, ContainerSpec, Launcher, Stdio
 from launcher.attached import AttachedRun, Attachment
-from launcher.audience import MOST
+from launcher.beside.audience import MOST
 from tests.launcher.conftest import Place, eventually
 
 pytestmark = pytest.mark.kernel

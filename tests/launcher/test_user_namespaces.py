@@ -14,8 +14,8 @@ import pytest
 from launcher import BadSpec, Container, ContainerSpec, Launcher
 from launcher.idranges import FIRST, IdRanges, parse_ids, parse_subordinate_ids
 from launcher.images import ImageConfig
-from launcher.namespaces import FLAGS
-from launcher.userns import IdRange
+from launcher.scene.namespaces import FLAGS
+from launcher.scene.userns import IdRange
 from tests.launcher.conftest import Place
 
 pytestmark = pytest.mark.kernel

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from launcher import BadSpec, Container, ContainerSpec, Launcher, LaunchFailed
-from launcher.volume_mounts import DEFAULT, attributes_of, name_attributes
+from launcher.scene.volume_mounts import DEFAULT, attributes_of, name_attributes
 from launcher.volumes import Volumes
 from tests.launcher.conftest import Place
 

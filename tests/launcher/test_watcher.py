@@ -5,7 +5,7 @@ import os
 
 import pytest
 
-from launcher.watcher import Watcher
+from launcher.lives.watcher import Watcher
 from tests.launcher.conftest import eventually
 
 

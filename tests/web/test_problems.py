@@ -10,7 +10,7 @@ from cgroupfs import errors as reading
 from enforcer import errors as enforcing
 from launcher import errors as launching
 from launcher import network as networking
-from launcher.layering import CannotCommit, ChangesUnreadable
+from launcher.files.layering import CannotCommit, ChangesUnreadable
 from launcher.rootfs.driver import DriverUnavailable
 from launcher.rootfs.entries import TooDeep
 from launcher.rootfs.roots import RootNotRemoved

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from launcher import ContainerSpec, Launcher
+from launcher.files.layering import CannotCommit
 from launcher.images import ImageConfig
-from launcher.layering import CannotCommit
 from tests.launcher.conftest import Place
 from tests.launcher.rootfs.conftest import Start, changes, output
 
