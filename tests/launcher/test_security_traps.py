@@ -272,7 +272,8 @@ def try_to_launch(run: Run, launcher: Launcher, root: Path) -> str:
 # In a mount namespace of its own: what is laid over /proc must swallow no label (S11).
 WRITER = """
 import ctypes, os, sys
-from launcher import confinement, syscalls
+from launcher import syscalls
+from launcher.scene import confinement
 libc = ctypes.CDLL(None, use_errno=True)
 def mount(source, target, kind, flags=0):
     assert libc.mount(source, target, kind, flags, None) == 0, os.strerror(ctypes.get_errno())
