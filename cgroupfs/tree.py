@@ -44,25 +44,26 @@ def make_directory(
     names: tuple[str, ...],
     made: list[tuple[str, ...]],
     *,
-    seed: bool = False,
+    seed_from: int | None = None,
     hand_down_from: int | None = None,
 ) -> None:
     """``mkdir -p`` in one hierarchy; `made` gets what was new, outermost first.
 
-    `seed`: give new cpusets what their parents have. `hand_down_from`: enable controllers in all directories
-    but the last, from this depth on.
+    `seed_from`: give empty cpusets what their parents have, new ones and all below this depth; `Refused`
+    where one above it was there and has nothing to give. `hand_down_from`: enable controllers in all
+    directories but the last, from this depth on.
     """
     with contextlib.ExitStack() as opened:
         parent = ControlDir.open(mounted_at)
         opened.callback(parent.close)
         for depth, name in enumerate(names, start=1):
-            if parent.make_child(name):
+            if is_new := parent.make_child(name):
                 made.append(names[:depth])
             child = parent.open_child(name)
             opened.callback(child.close)
             if hand_down_from is not None and depth > hand_down_from:
                 subtree.enable(parent)
-            if seed:
+            if seed_from is not None and (is_new or depth > seed_from):
                 seed_cpuset(child, parent)
             parent = child
 
