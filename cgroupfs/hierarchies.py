@@ -12,7 +12,7 @@ from cgroupfs import subtree, tree
 from cgroupfs.cgroup import Cgroup
 from cgroupfs.errors import CgroupError, CgroupGone, NoCgroups
 from cgroupfs.files import ControlDir
-from cgroupfs.host import Host
+from cgroupfs.host import Disk, Host
 from cgroupfs.io_counting import begin_counting
 from cgroupfs.mounts import Place, controller_of, find_places, parse_mountinfo, parse_proc_cgroups
 from cgroupfs.namespace import localise, parse_proc_cgroup
@@ -44,7 +44,7 @@ class Hierarchies:
         self._unified = None if unified is None else unified.mounted_at
         blkio = places.get("blkio")
         self._counting = blkio.mounted_at if blkio is not None and blkio.kind == "v1" else None
-        self._counted: set[str] = set()
+        self._counted: set[Disk] = set()
         # Two fds per container: identity and freezing ask these often; the others are opened when needed.
         self._kept = {places[name].mounted_at for name in ("memory", "unified") if name in places}
 
@@ -127,14 +127,15 @@ class Hierarchies:
                     new,
                     seed_from=len(self.base) if mounted_at == self._seeded else None,
                     hand_down_from=len(self.base) if mounted_at == self._unified else None,
+                    begin=self._begin if mounted_at == self._counting else None,
                 )
         except (CgroupError, OSError):
             for mounted_at, new in made.items():
                 tree.unmake(mounted_at, new)
             raise
-        if self._counting is not None and names in made[self._counting]:
-            with contextlib.closing(tree.open_directory(self._counting, names)) as group:
-                begin_counting(group, self.host, self._counted)
+
+    def _begin(self, group: ControlDir) -> None:
+        begin_counting(group, self.host, self._counted)
 
     def remove(self, path: str, *, recursive: bool = True) -> None:
         """Remove `path` from every hierarchy, children first; nothing to do where it is not. Kills nothing.

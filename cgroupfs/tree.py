@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Final
 
 from cgroupfs import subtree
@@ -46,12 +46,13 @@ def make_directory(
     *,
     seed_from: int | None = None,
     hand_down_from: int | None = None,
+    begin: Callable[[ControlDir], None] | None = None,
 ) -> None:
     """``mkdir -p`` in one hierarchy; `made` gets what was new, outermost first.
 
     `seed_from`: give empty cpusets what their parents have, new ones and all below this depth; `Refused`
     where one above it was there and has nothing to give. `hand_down_from`: enable controllers in all
-    directories but the last, from this depth on.
+    directories but the last, from this depth on. `begin`: what to do with the last one if it is new.
     """
     with contextlib.ExitStack() as opened:
         parent = ControlDir.open(mounted_at)
@@ -65,6 +66,8 @@ def make_directory(
                 subtree.enable(parent)
             if seed_from is not None and (is_new or depth > seed_from):
                 seed_cpuset(child, parent)
+            if begin is not None and is_new and depth == len(names):
+                begin(child)
             parent = child
 
 
