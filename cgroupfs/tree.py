@@ -15,6 +15,7 @@ from cgroupfs import subtree
 from cgroupfs.errors import CgroupError, CgroupGone, Refused
 from cgroupfs.files import ControlDir
 from cgroupfs.numa import seed_cpuset
+from cgroupfs.values import parse_pids
 
 BUSY_RETRY_SEC: Final = 1.0  # a killed task leaves its cgroup when it has exited, up to 0.3 s later
 POLL_SEC: Final = 0.005
@@ -137,8 +138,8 @@ def _refusal(parent: ControlDir, name: str, e: OSError) -> Refused:
 
 
 def read_pids(directory: ControlDir) -> list[int]:
-    """Processes in the directory itself; one of another pid namespace reads 0 and is left out."""
-    return [int(word) for word in (directory.read("cgroup.procs") or "").split() if word != "0"]
+    """Processes in the directory itself, those of other pid namespaces left out."""
+    return parse_pids(directory.read("cgroup.procs") or "", "cgroup.procs")
 
 
 def walk(directory: ControlDir) -> Iterator[ControlDir]:
