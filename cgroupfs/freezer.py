@@ -6,13 +6,14 @@ frozen does not die of SIGKILL until it is thawed. Documentation/admin-guide/cgr
 
 from __future__ import annotations
 
+import contextlib
 import os
 import select
 import time
 from collections.abc import Mapping
 from typing import Final, NamedTuple
 
-from cgroupfs.errors import FreezeTimeout, NotOffered, ParseError
+from cgroupfs.errors import CgroupGone, FreezeTimeout, NotOffered, ParseError
 from cgroupfs.files import ControlDir
 from cgroupfs.statistic import Dirs
 from cgroupfs.values import parse_flag, parse_flat
@@ -93,17 +94,22 @@ def file_of_requests(dirs: Dirs) -> str:
 
 
 def freeze(dirs: Dirs, timeout_sec: float) -> bool:
-    """Freeze and wait for it; False if it was frozen. On the deadline thaw, and raise `FreezeTimeout`."""
+    """Freeze and wait for it; False if it was frozen. On the deadline thaw, and raise `FreezeTimeout`.
+
+    Whatever else ends the wait, an interrupt included, is raised after asking both freezers to let go.
+    """
     if read_state(dirs) == FROZEN:
         return False
-    if file_of_requests(dirs) == "cgroup.freeze":
-        hold = dirs["unified"]
-        done = _freeze_unified(hold, timeout_sec)
-    elif "freezer" in dirs:
-        hold = dirs["freezer"]
-        done = _freeze_v1(hold, timeout_sec)
-    else:
+    unified = file_of_requests(dirs) == "cgroup.freeze"
+    if not unified and "freezer" not in dirs:
         raise NotOffered(next(iter(dirs.values())).path, "cgroup.freeze")
+    hold = dirs["unified" if unified else "freezer"]
+    try:
+        done = _freeze_unified(hold, timeout_sec) if unified else _freeze_v1(hold, timeout_sec)
+    except BaseException:
+        with contextlib.suppress(CgroupGone):
+            request_thaw(dirs)
+        raise
     if not done:
         blockers = _describe_blockers(hold)
         thaw(dirs, timeout_sec)

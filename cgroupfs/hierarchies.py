@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import threading
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from cgroupfs import subtree, tree
 from cgroupfs.cgroup import Cgroup
 from cgroupfs.errors import CgroupError, CgroupGone, NoCgroups
 from cgroupfs.files import ControlDir
-from cgroupfs.host import Host
+from cgroupfs.host import Disk, Host
 from cgroupfs.io_counting import begin_counting
 from cgroupfs.mounts import Place, controller_of, find_places, parse_mountinfo, parse_proc_cgroups
 from cgroupfs.namespace import localise, parse_proc_cgroup
@@ -29,10 +30,11 @@ class Hierarchies:
     def __init__(
         self, places: Mapping[str, Place], host: Host, unmounted: tuple[str, ...] = (), base: str = "/"
     ) -> None:
-        """`base`: the group above which controllers are never enabled, since others see to that."""
+        """`base`: the group above which others see to controllers and cpusets, so that none is written."""
         self.places = dict(places)
         self.base = tuple(name for name in base.split("/") if name)
         self.host = host
+        self._making = threading.Lock()  # nobody is to find a cpuset that was just made, and is empty still
         self._unmounted = unmounted
         self._readers = choose_readers(places)
         self._mounts = sorted({place.mounted_at for place in places.values()})
@@ -42,7 +44,7 @@ class Hierarchies:
         self._unified = None if unified is None else unified.mounted_at
         blkio = places.get("blkio")
         self._counting = blkio.mounted_at if blkio is not None and blkio.kind == "v1" else None
-        self._counted: set[str] = set()
+        self._counted: set[Disk] = set()
         # Two fds per container: identity and freezing ask these often; the others are opened when needed.
         self._kept = {places[name].mounted_at for name in ("memory", "unified") if name in places}
 
@@ -63,9 +65,10 @@ class Hierarchies:
         return cls(places, Host(root), _read_unmounted(base, places))
 
     def within(self, base: str) -> Hierarchies:
-        """The same, but nothing is changed above the group `base`.
+        """The same, but no file of a group above `base` is written, if that was there.
 
-        `NoCgroups` if what is handed down to it does not suffice.
+        In v1 hierarchies the groups above are made where missing. `NoCgroups` if what is handed down to
+        `base` does not suffice.
         """
         places = self.places
         offered = None if self._unified is None else _read_offered(self._unified + base.rstrip("/"))
@@ -75,7 +78,7 @@ class Hierarchies:
         return Hierarchies(places, self.host, self._unmounted, base)
 
     def based(self, base: str) -> Hierarchies:
-        """The same, but nothing is changed above the group `base`, whatever is handed down to it."""
+        """The same as `within`, whatever is handed down to `base`."""
         return Hierarchies(self.places, self.host, self._unmounted, base)
 
     @property
@@ -99,12 +102,14 @@ class Hierarchies:
     def create(self, path: str) -> Cgroup:
         """Make `path` in every hierarchy, parents too, and hold it; undo what was made if one part fails.
 
-        In the unified tree its parents hand controllers down: `Refused` where one of them holds processes.
+        In the unified tree its parents hand controllers down: `Refused` where one of them holds processes, or
+        has an empty v1 cpuset and is above the base.
         """
         names = tree.split_path(path)
         for attempt in range(1, CREATE_TRIES + 1):
             try:
-                self._make(names)
+                with self._making:
+                    self._make(names)
                 return self.cgroup(path)
             except CgroupGone:
                 if attempt == CREATE_TRIES:
@@ -120,16 +125,17 @@ class Hierarchies:
                     mounted_at,
                     names,
                     new,
-                    seed=mounted_at == self._seeded,
+                    seed_from=len(self.base) if mounted_at == self._seeded else None,
                     hand_down_from=len(self.base) if mounted_at == self._unified else None,
+                    begin=self._begin if mounted_at == self._counting else None,
                 )
         except (CgroupError, OSError):
             for mounted_at, new in made.items():
                 tree.unmake(mounted_at, new)
             raise
-        if self._counting is not None and names in made[self._counting]:
-            with contextlib.closing(tree.open_directory(self._counting, names)) as group:
-                begin_counting(group, self.host, self._counted)
+
+    def _begin(self, group: ControlDir) -> None:
+        begin_counting(group, self.host, self._counted)
 
     def remove(self, path: str, *, recursive: bool = True) -> None:
         """Remove `path` from every hierarchy, children first; nothing to do where it is not. Kills nothing.

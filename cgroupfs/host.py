@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Collection
 from pathlib import Path
+from typing import NamedTuple
 
 from cgroupfs.errors import BadLimit
 from cgroupfs.mounts import parse_proc_cgroups
 from cgroupfs.values import Ranges, count_listed, parse_list
+
+
+class Disk(NamedTuple):
+    """A whole disk, by its name and by the number that sysfs gives to a thing while it is there."""
+
+    name: str
+    inode: int
 
 
 class Host:
@@ -42,19 +49,21 @@ class Host:
         except FileNotFoundError:
             return ((0, 0),)
 
-    def read_disks(self, known: Collection[str] = ()) -> dict[str, str]:
-        """Name -> ``major:minor`` of the whole disks that hold anything, but for those in `known`."""
-        block = self._sys / "block"
+    def list_disks(self) -> frozenset[Disk]:
+        """Whole disks; one that goes and comes back under the same name is another."""
         try:
-            names = sorted(set(os.listdir(block)).difference(known))
+            with os.scandir(self._sys / "block") as entries:
+                return frozenset(Disk(entry.name, entry.inode()) for entry in entries)
         except FileNotFoundError:
-            return {}
-        found = {}
-        for name in names:
-            with contextlib.suppress(OSError):  # one that is just being taken away
-                if (block / name / "size").read_text().strip() != "0":
-                    found[name] = (block / name / "dev").read_text().strip()
-        return found
+            return frozenset()
+
+    def read_disk(self, disk: Disk) -> str | None:
+        """``major:minor``; None if it holds nothing, or is just being taken away."""
+        directory = self._sys / "block" / disk.name
+        with contextlib.suppress(OSError):
+            if (directory / "size").read_text().strip() != "0":
+                return (directory / "dev").read_text().strip()
+        return None
 
     def check_disk(self, field: str, device: str) -> str:
         """`device` (``major:minor``) if it is a whole disk here; `BadLimit` naming the disk if it is a part.

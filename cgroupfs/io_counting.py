@@ -12,17 +12,22 @@ from typing import Final
 
 from cgroupfs.errors import CgroupGone, NotOffered, Refused
 from cgroupfs.files import ControlDir
-from cgroupfs.host import Host
+from cgroupfs.host import Disk, Host
 
 FILE: Final = "blkio.throttle.read_bps_device"
 
 
-def begin_counting(group: ControlDir, host: Host, known: set[str]) -> None:
-    """Have the traffic of all disks counted that are not in `known` yet, and add them to it.
+def begin_counting(group: ControlDir, host: Host, known: set[Disk]) -> None:
+    """Have the traffic of all disks counted that are not in `known` yet, and make it those that are there.
 
     `group` must be new, as a throttle that it had would be taken away. A disk without throttles stays out.
     """
-    for name, device in host.read_disks(known).items():
+    present = host.list_disks()
+    known &= present
+    for disk in sorted(present - known):
+        device = host.read_disk(disk)
+        if device is None:
+            continue
         with contextlib.suppress(CgroupGone, NotOffered, Refused):
             group.write(FILE, f"{device} 0")
-        known.add(name)
+        known.add(disk)

@@ -6,13 +6,14 @@ Documentation/admin-guide/cgroup-v1/cpusets.rst; memory.rst, "numa_stat".
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from cgroupfs.cpuset_writes import MEMBER, PARTITION
-from cgroupfs.errors import BadLimit, ParseError
+from cgroupfs.errors import BadLimit, ParseError, Refused
 from cgroupfs.files import ControlDir
 from cgroupfs.host import Host
 from cgroupfs.statistic import Dirs
@@ -223,11 +224,18 @@ def _plan_list(
 
 
 def seed_cpuset(child: ControlDir, parent: ControlDir) -> None:
-    """Give a new v1 cpuset what its parent has: it starts empty, and so takes no process (ENOSPC)."""
+    """Give a new v1 cpuset what its parent has: it starts empty, and so takes no process (ENOSPC).
+
+    `Refused` where the parent is empty itself.
+    """
     for file in ("cpuset.cpus", "cpuset.mems"):
         listed = child.read(file)
-        if listed is not None and not listed.strip():
-            child.write(file, (parent.read(file) or "").strip())
+        if listed is None or listed.strip():
+            continue
+        if not (above := (parent.read(file) or "").strip()):
+            why = f"{parent.path}, which is not ours to write, has an empty {file}; fill that first"
+            raise Refused(child.path, file, "", errno.ENOSPC, why)
+        child.write(file, above)
 
 
 def _read(dirs: Dirs, file: str) -> str | None:

@@ -56,7 +56,8 @@ class Placement:
     """Where groups go.
 
     Attributes:
-        base: from here downwards the tree is ours; above it nothing is written.
+        base: from here downwards the tree is ours; above it no file of a group that is there is written. In
+            v1 hierarchies the groups above it are made where missing.
         parent: the parent of all containers.
         leaf: where processes of the base itself go first; None: they may stay.
         why: one line for people.

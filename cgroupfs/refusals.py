@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Callable
+from fnmatch import fnmatchcase
 from typing import Final
 
 ReadNumber = Callable[[str], str]
@@ -17,7 +18,7 @@ _ATTACH: Final = {
     errno.EBUSY: "the group hands controllers on to child groups, so it cannot hold processes itself",
 }
 
-# (start of the file's name, errno) -> reason and what would work; {value} is what was written.
+# (start of the file's name, where * is any part, errno) -> reason and what would work.
 _REASONS: Final[tuple[tuple[str, int, str], ...]] = (
     ("memory.memsw.limit_in_bytes", errno.EINVAL, "memory plus swap can never be below the memory limit"),
     (
@@ -33,8 +34,9 @@ _REASONS: Final[tuple[tuple[str, int, str], ...]] = (
     (
         "cpu.cfs_",
         errno.EINVAL,
-        "a group's share of CPU time is at most its parent's and at least its children's, its quota 1000 us"
-        " or more and its period 1000 to 1000000 us; change the parent first",
+        "a group's share of CPU time is at most its parent's and at least its children's: raise the parent"
+        " first, lower the children first, or change all at once (plan_nested). The quota is 1000 us or more"
+        " and at least the burst (lower cpu_burst_usec first), the period 1000 to 1000000 us",
     ),
     ("cpu.shares", errno.EINVAL, "an idle group has no shares; set cpu_idle to false first"),
     ("cpu.weight", errno.EINVAL, "an idle group has no weight; set cpu_idle to false first"),
@@ -50,7 +52,12 @@ _REASONS: Final[tuple[tuple[str, int, str], ...]] = (
         errno.EINVAL,
         "the quota is 1000 us or more, or max, and at least the burst; the period is 1000 to 1000000 us",
     ),
-    ("cpu.rt_runtime_us", errno.EINVAL, "the parent has no such real-time budget to give"),
+    (
+        "cpu.rt_runtime_us",
+        errno.EINVAL,
+        "the parent has no such real-time budget to give, or the children need more; raise the parent's"
+        " cpu.rt_runtime_us first, or lower the children's",
+    ),
     (
         "cpuset.cpus.partition",
         errno.EINVAL,
@@ -87,7 +94,16 @@ _REASONS: Final[tuple[tuple[str, int, str], ...]] = (
     ("io.", errno.ERANGE, "a throttle is 1 or more, or max"),
     ("io.", errno.EINVAL, "it is written as major:minor and key=value pairs, one disk in one write"),
     ("io.latency", errno.EOPNOTSUPP, "latency targets are off for that disk"),
-    ("memory.reclaim", errno.EAGAIN, "less could be reclaimed than was asked for"),
+    (
+        "memory.reclaim",
+        errno.EAGAIN,
+        "less could be reclaimed than was asked for, and what could be was; ask for less, or give more swap",
+    ),
+    ("memory.swappiness", errno.EINVAL, "it is 0 to 200, on older kernels to 100"),
+    ("memory.oom.group", errno.EINVAL, "it is 0 or 1"),
+    ("memory.oom_control", errno.EINVAL, "it is 0 or 1, and the root group has none"),
+    ("memory.*_in_bytes", errno.EINVAL, "it is a number of bytes, 0 or more, or -1 for no limit"),
+    ("hugetlb.*_in_bytes", errno.EINVAL, "it is a number of bytes, 0 or more, or -1 for no limit"),
     ("memory.", errno.EINVAL, 'it is a number of bytes, 0 or more, or "max"'),
     ("hugetlb.", errno.EINVAL, 'it is a number of bytes, 0 or more, or "max"'),
     ("misc.max", errno.EINVAL, "it is written as a resource that misc.capacity names, and a number or max"),
@@ -130,7 +146,7 @@ def explain(file: str, value: str, code: int, read_number: ReadNumber) -> str:
     if file in ("tasks", "cgroup.procs") and code in _ATTACH:
         return _ATTACH[code]
     for start, reason_code, reason in _REASONS:
-        if code == reason_code and file.startswith(start):
+        if code == reason_code and fnmatchcase(file, f"{start}*"):
             return reason
     if code in (errno.EACCES, errno.EPERM, errno.EROFS):
         return f"{os.strerror(code)}; cgroup files are root's, and the mount must be writable"

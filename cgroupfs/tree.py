@@ -8,13 +8,14 @@ from __future__ import annotations
 import contextlib
 import errno
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Final
 
 from cgroupfs import subtree
 from cgroupfs.errors import CgroupError, CgroupGone, Refused
 from cgroupfs.files import ControlDir
 from cgroupfs.numa import seed_cpuset
+from cgroupfs.values import parse_pids
 
 BUSY_RETRY_SEC: Final = 1.0  # a killed task leaves its cgroup when it has exited, up to 0.3 s later
 POLL_SEC: Final = 0.005
@@ -44,26 +45,30 @@ def make_directory(
     names: tuple[str, ...],
     made: list[tuple[str, ...]],
     *,
-    seed: bool = False,
+    seed_from: int | None = None,
     hand_down_from: int | None = None,
+    begin: Callable[[ControlDir], None] | None = None,
 ) -> None:
     """``mkdir -p`` in one hierarchy; `made` gets what was new, outermost first.
 
-    `seed`: give new cpusets what their parents have. `hand_down_from`: enable controllers in all directories
-    but the last, from this depth on.
+    `seed_from`: give empty cpusets what their parents have, new ones and all below this depth; `Refused`
+    where one above it was there and has nothing to give. `hand_down_from`: enable controllers in all
+    directories but the last, from this depth on. `begin`: what to do with the last one if it is new.
     """
     with contextlib.ExitStack() as opened:
         parent = ControlDir.open(mounted_at)
         opened.callback(parent.close)
         for depth, name in enumerate(names, start=1):
-            if parent.make_child(name):
+            if is_new := parent.make_child(name):
                 made.append(names[:depth])
             child = parent.open_child(name)
             opened.callback(child.close)
             if hand_down_from is not None and depth > hand_down_from:
                 subtree.enable(parent)
-            if seed:
+            if seed_from is not None and (is_new or depth > seed_from):
                 seed_cpuset(child, parent)
+            if begin is not None and is_new and depth == len(names):
+                begin(child)
             parent = child
 
 
@@ -133,8 +138,8 @@ def _refusal(parent: ControlDir, name: str, e: OSError) -> Refused:
 
 
 def read_pids(directory: ControlDir) -> list[int]:
-    """Processes in the directory itself; one of another pid namespace reads 0 and is left out."""
-    return [int(word) for word in (directory.read("cgroup.procs") or "").split() if word != "0"]
+    """Processes in the directory itself, those of other pid namespaces left out."""
+    return parse_pids(directory.read("cgroup.procs") or "", "cgroup.procs")
 
 
 def walk(directory: ControlDir) -> Iterator[ControlDir]:

@@ -87,6 +87,11 @@ def parse_flat(text: str, what: str) -> dict[str, int]:
     return fields
 
 
+def parse_pids(text: str, what: str) -> list[int]:
+    """One process a line; one of another pid namespace reads 0 and is left out."""
+    return [pid for line in split_lines(text) if (pid := parse_int(line, what))]
+
+
 def parse_list(text: str, what: str) -> Ranges:
     """A kernel list such as ``0-3,8`` as sorted, merged ranges; never expanded: a huge one costs nothing."""
     spans = sorted(_parse_span(part, what) for part in text.strip().split(",") if text.strip())

@@ -149,6 +149,10 @@ class CannotCopy(LauncherError):
         self.why = why
 
 
+class CannotCommit(LauncherError):
+    """There is no image that this container's changes could be a layer of, or it is not there to be read."""
+
+
 class LaunchFailed(LauncherError):
     """A step between the intent and the running program failed; everything made so far was undone."""
 

@@ -15,12 +15,11 @@ import os
 import signal
 import stat
 import sys
-import tarfile
 from typing import Any, BinaryIO, Final
 
 from launcher import syscalls
 from launcher.files.tarring import Packer
-from launcher.files.untar import BadArchive, Unpacker, emptied, write_all
+from launcher.files.untar import BadArchive, Unpacker, emptied, opened_archive, write_all
 
 _PR_SET_PDEATHSIG: Final = 1
 # CHOWN DAC_OVERRIDE DAC_READ_SEARCH FOWNER FSETID
@@ -137,7 +136,7 @@ def _copy_onto(root: int, request: dict[str, Any], source: BinaryIO) -> dict[str
     if request["kind"] != "file":
         raise OSError(errno.ENOTDIR, "is a file in the container, and this is a directory", request["path"])
     flags = os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY
-    with tarfile.open(fileobj=source, mode="r|") as archive:
+    with opened_archive(source) as archive:
         member = archive.next()
         data = archive.extractfile(member) if member is not None and member.isreg() else None
         if data is None:

@@ -13,17 +13,14 @@ from typing import Final
 
 from cgroupfs import CgroupGone
 from launcher.container import Container
-from launcher.errors import LauncherError
+from launcher.errors import CannotCommit, LauncherError
 from launcher.images import Image, ImageConfig, ImageStore
 from launcher.registry import Registry
 from launcher.rootfs.changes import Change
+from launcher.rootfs.layertar import Bounds
 from launcher.site import Site
 
 _FREEZE_SEC: Final = 10.0
-
-
-class CannotCommit(LauncherError):
-    """There is no image that this container's changes could be a layer of."""
 
 
 class ChangesUnreadable(LauncherError):
@@ -50,11 +47,13 @@ class Layering:
         entry = self._registry.entry(name)
         container = entry.container
         below = self._layers_below(container)
+        # `rm -f` and `restart` end its processes, frozen or not, and then wait for the lock that we hold.
+        bounds = Bounds(most_bytes=self._images.limits.layer_bytes, is_over=lambda: entry.held)
         os.makedirs(f"{self._site.state_dir}/layers", 0o700, exist_ok=True)
         with tempfile.TemporaryFile(dir=f"{self._site.state_dir}/layers") as file:
             with entry.lock, _held_still(container), _explained(name):
                 ids = self._site.owners_of(container.spec)
-                self._site.roots.commit(container.spec, file, whole=not below, ids=ids)
+                self._site.roots.commit(container.spec, file, bounds, whole=not below, ids=ids)
             file.seek(0)
             added = self._images.add_layer(file)
         return self._images.tag(ref, [*below, added], self._config(container))

@@ -42,14 +42,12 @@ class Unpacker:
 
     def unpack(self, source: Any) -> None:
         """The whole archive. BadArchive, or OSError with the name in the archive."""
-        try:
-            with tarfile.open(fileobj=source, mode="r|", errorlevel=2) as archive:
-                for member in archive:
+        with opened_archive(source) as archive:
+            for member in archive:
+                with _odd_is_bad(member):
                     self._unpack_one(archive, member)
-        except tarfile.TarError as e:
-            raise BadArchive(f"this is no tar archive that can be read: {e}") from None
         for parts, member in reversed(self._times):
-            with contextlib.suppress(OSError), self._place(parts) as fd:
+            with _odd_is_bad(member), contextlib.suppress(OSError), self._place(parts) as fd:
                 os.utime(".", (member.mtime, member.mtime), dir_fd=fd, follow_symlinks=False)
 
     def _parts(self, name: str) -> list[str]:
@@ -139,6 +137,26 @@ class Unpacker:
 
     def _mode_of(self, member: tarfile.TarInfo) -> int:
         return member.mode & (0o7777 if self._owner is None else 0o777)
+
+
+@contextlib.contextmanager
+def opened_archive(source: Any) -> Iterator[tarfile.TarFile]:
+    """To be read from its beginning to its end; BadArchive for what is none."""
+    try:
+        with tarfile.open(fileobj=source, mode="r|", errorlevel=2) as archive:
+            yield archive
+    # tarfile lets through what it stumbles over in headers, such as a map of holes without numbers.
+    except (tarfile.TarError, ValueError, OverflowError) as e:
+        raise BadArchive(f"this is no tar archive that can be read: {str(e)[:200]}") from None
+
+
+@contextlib.contextmanager
+def _odd_is_bad(member: tarfile.TarInfo) -> Iterator[None]:
+    """Times, ids and names that no system call can be asked for: Python says so before it asks."""
+    try:
+        yield
+    except (ValueError, OverflowError) as e:
+        raise BadArchive(f"{member.name[:200]!r} cannot be unpacked: {str(e)[:200]}") from None
 
 
 def open_anew(place: int, name: str) -> int:

@@ -8,14 +8,18 @@ import hashlib
 import os
 import stat
 import tarfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import BinaryIO, Final
 
+from launcher.errors import CannotCommit
 from launcher.rootfs.changes import DELETED, Change
 from launcher.rootfs.driver import OpenTrees
 from launcher.rootfs.entries import read_xattrs
 
 BLOCK: Final = 512
+MARK: Final = ".wh."
+"""How a name begins that stands for a deletion."""
 _PIECE: Final = 1 << 20
 _KINDS: Final = {
     stat.S_IFREG: tarfile.REGTYPE,
@@ -28,22 +32,54 @@ _KINDS: Final = {
 _FLAGS: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
-def write_layer(trees: OpenTrees, changes: Sequence[Change], out: BinaryIO) -> str:
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """`most_bytes`: of a layer, as it is unpacked; `is_over` is asked all along: nobody waits for it then."""
+
+    most_bytes: int
+    is_over: Callable[[], bool] = lambda: False
+
+
+def write_layer(trees: OpenTrees, changes: Sequence[Change], out: BinaryIO, bounds: Bounds) -> str:
     """Write the tar; the diff id, which is the digest of what was written (`sha256:…`).
 
     The same changes give the same bytes: names are sorted, and no user or group names are looked up.
-    Sockets are left out, as no program would find another's end behind one.
+    Sockets are left out, as no program would find another's end behind one. Raises CannotCommit, mostly
+    before the first byte.
     """
-    tar = _Tar(out)
+    _check(changes, bounds)
+    tar = _Tar(out, bounds)
     links: dict[tuple[int, int], str] = {}
     with _Parents(trees.tree) as parents:
         for change in changes:
             above, _, name = change.path.rpartition("/")
             if change.kind == DELETED:
-                tar.add(tarfile.TarInfo(f"{above}/.wh.{name}".lstrip("/")))
+                tar.add(tarfile.TarInfo(f"{above}/{MARK}{name}".lstrip("/")))
             elif not stat.S_ISSOCK(_status(change).st_mode):
                 _add(tar, parents.open(above), name, change, links)
     return tar.finish()
+
+
+def _check(changes: Sequence[Change], bounds: Bounds) -> None:
+    sizes: dict[tuple[int, int], int] = {}
+    for change in changes:
+        if change.kind == DELETED:
+            continue
+        if f"/{MARK}" in change.path:
+            raise CannotCommit(
+                f"{change.path[:200]!r} cannot be in an image: there, a name that begins with {MARK} stands "
+                "for a deletion; rename or remove it first"
+            )
+        if change.size_bytes:
+            sizes[_status(change).st_dev, _status(change).st_ino] = change.size_bytes
+    if (size := sum(sizes.values())) > bounds.most_bytes:
+        raise _over(f"the files to be written have {size} bytes", bounds)
+
+
+def _over(what: str, bounds: Bounds) -> CannotCommit:
+    return CannotCommit(
+        f"{what}, and a layer may have {bounds.most_bytes} (layer_bytes, the limit for images); holes count"
+    )
 
 
 def _status(change: Change) -> os.stat_result:
@@ -57,9 +93,12 @@ def _add(tar: _Tar, parent: int, name: str, change: Change, links: dict[tuple[in
     headers: dict[str, str] = {}
     info.pax_headers = headers
     info.mode, info.uid, info.gid = stat.S_IMODE(found.st_mode), found.st_uid, found.st_gid
-    info.mtime, fraction = divmod(found.st_mtime_ns, 1_000_000_000)
-    if fraction:
-        headers["mtime"] = f"{info.mtime}.{fraction:09d}".rstrip("0")
+    # By amount and sign: half a second before 1970 is -0.5, and the second that it lies in is -1.
+    info.mtime, fraction = divmod(abs(found.st_mtime_ns), 1_000_000_000)
+    sign = "-" if found.st_mtime_ns < 0 else ""
+    if fraction or sign:
+        headers["mtime"] = f"{sign}{info.mtime}.{fraction:09d}".rstrip("0").rstrip(".")
+        info.mtime = 0 if sign else info.mtime
     info.type = _KINDS[stat.S_IFMT(found.st_mode)]
     if stat.S_ISDIR(found.st_mode):
         info.name += "/"
@@ -87,12 +126,22 @@ def _add(tar: _Tar, parent: int, name: str, change: Change, links: dict[tuple[in
 class _Tar:
     """Headers and contents, counted and digested; tarfile's own writer would keep every member in memory."""
 
-    def __init__(self, out: BinaryIO) -> None:
+    def __init__(self, out: BinaryIO, bounds: Bounds) -> None:
         self._out = out
+        self._bounds = bounds
+        self._count = 0
         self._digest = hashlib.sha256()
 
     def add(self, info: tarfile.TarInfo, content: BinaryIO | None = None) -> None:
-        self._write(info.tobuf(tarfile.PAX_FORMAT, "utf-8", "surrogateescape"))
+        header = info.tobuf(tarfile.PAX_FORMAT, "utf-8", "surrogateescape")
+        # Again, for files of a host's directory that grow meanwhile, and with the headers, of which there
+        # may be millions.
+        self._count += len(header) + info.size
+        if self._count > self._bounds.most_bytes:
+            raise _over(
+                f"the archive of its files has {self._count} bytes at {info.name[:200]!r}", self._bounds
+            )
+        self._write(header)
         if content is None:
             return
         left = info.size
@@ -109,6 +158,8 @@ class _Tar:
         return f"sha256:{self._digest.hexdigest()}"
 
     def _write(self, data: bytes) -> None:
+        if self._bounds.is_over():
+            raise CannotCommit("the container is being removed or restarted: no image was made of it")
         self._digest.update(data)
         self._out.write(data)
 

@@ -17,7 +17,7 @@ from launcher.rootfs.changes import Change, read_changes
 from launcher.rootfs.changing import can_pivot
 from launcher.rootfs.devmapper import DevMapper
 from launcher.rootfs.driver import DriverUnavailable, OpenTrees, RootDriver
-from launcher.rootfs.layertar import write_layer
+from launcher.rootfs.layertar import Bounds, write_layer
 from launcher.rootfs.merged import opened_empty, opened_merged
 from launcher.rootfs.overlay import Overlay
 from launcher.rootfs.source import RootSource
@@ -139,14 +139,20 @@ class Roots:
             return read_changes(trees)
 
     def commit(
-        self, spec: ContainerSpec, out: BinaryIO, *, whole: bool, ids: tuple[int, int] = (0, 0)
+        self,
+        spec: ContainerSpec,
+        out: BinaryIO,
+        bounds: Bounds,
+        *,
+        whole: bool,
+        ids: tuple[int, int] = (0, 0),
     ) -> str:
-        """Write its changes as a layer, or with `whole` all that it sees; the diff id."""
+        """Write its changes as a layer, or with `whole` all that it sees; the diff id. CannotCommit."""
         with self.opened(spec, ids) as trees:
             if not whole:
-                return write_layer(trees, read_changes(trees), out)
+                return write_layer(trees, read_changes(trees), out, bounds)
             with self._seen_whole(spec, trees) as seen:
-                return write_layer(seen, read_changes(seen), out)
+                return write_layer(seen, read_changes(seen), out, bounds)
 
     @contextlib.contextmanager
     def seen(self, spec: ContainerSpec, ids: tuple[int, int]) -> Iterator[OpenTrees]:

@@ -12,8 +12,9 @@ from typing import Final
 import pytest
 
 from cgroupfs import Cgroup, Hierarchies
-from cgroupfs.host import Host
-from tests.cgroupfs.conftest import Start
+from cgroupfs.host import Disk, Host
+from cgroupfs.io_counting import FILE, begin_counting
+from tests.cgroupfs.conftest import Start, Tree
 
 NUMBER: Final = 777  # of a loop device that nothing else has; one is new, and has no throttles, each time
 ADD, REMOVE, SET, CLEAR = (
@@ -36,6 +37,12 @@ WRITE: Final = (
 @pytest.fixture
 def new_disk() -> Iterator[str]:
     """A disk that nobody has throttled since it was made, by its numbers."""
+    with made_disk() as numbers:
+        yield numbers
+
+
+@contextlib.contextmanager
+def made_disk() -> Iterator[str]:
     with contextlib.ExitStack() as stack:
         control = os.open("/dev/loop-control", os.O_RDWR | os.O_CLOEXEC)
         stack.callback(os.close, control)
@@ -68,6 +75,23 @@ def test_traffic_of_a_disk_that_nobody_has_throttled_is_counted(
 
 @pytest.mark.kernel
 @pytest.mark.needs("blkio", "v1")
+def test_a_disk_that_went_and_came_back_under_its_name_is_counted_too(
+    hierarchies: Hierarchies, parent: str, start: Start
+) -> None:
+    with made_disk():
+        hierarchies.create(f"{parent}/before")
+    with made_disk() as again:
+        web = hierarchies.create(f"{parent}/web")
+
+        start(web, WRITE)
+
+        io = web.hot().read().io
+        assert io is not None
+        assert {device.device: device.write_bytes for device in io.devices}[again] == MIB
+
+
+@pytest.mark.kernel
+@pytest.mark.needs("blkio", "v1")
 def test_throttles_of_a_group_that_is_there_stay(
     new_disk: str, hierarchies: Hierarchies, real: Cgroup
 ) -> None:
@@ -79,12 +103,21 @@ def test_throttles_of_a_group_that_is_there_stay(
     assert again.plan_limits(wish) == []
 
 
-def test_disks_that_hold_nothing_and_those_known_are_left_out(tmp_path: Path) -> None:
+def test_disks_that_hold_nothing_and_those_known_are_left_out_and_those_gone_forgotten(
+    tmp_path: Path, tree: Tree
+) -> None:
     for name, size, numbers in (("loop0", "0", "7:0"), ("sda", "2048", "8:0"), ("sdb", "2048", "8:16")):
         directory = tmp_path / "sys/block" / name
         directory.mkdir(parents=True)
         (directory / "size").write_text(f"{size}\n")
         (directory / "dev").write_text(f"{numbers}\n")
 
-    assert Host(str(tmp_path)).read_disks({"sdb"}) == {"sda": "8:0"}
-    assert Host(str(tmp_path / "nowhere")).read_disks() == {}
+    host = Host(str(tmp_path))
+    known = {disk for disk in host.list_disks() if disk.name == "sdb"} | {Disk("sdc", 1)}
+    group = tree.make({"web": {FILE: ""}})["web"]
+
+    begin_counting(group, host, known)
+
+    assert tree.text(f"web/{FILE}") == "8:0 0"
+    assert sorted(disk.name for disk in known) == ["sda", "sdb"]
+    assert Host(str(tmp_path / "nowhere")).list_disks() == frozenset()

@@ -14,6 +14,7 @@ import pytest
 from cgroupfs import Cgroup, CgroupError, CgroupGone, FreezeTimeout, Hierarchies, Refused, Written
 from cgroupfs.__main__ import main
 from tests.cgroupfs.conftest import Start
+from tests.cgroupfs.interrupts import interrupted_once
 
 pytestmark = pytest.mark.kernel
 
@@ -196,6 +197,22 @@ def test_a_freeze_that_does_not_finish_is_taken_back(
 
     with pytest.raises(FreezeTimeout, match=rf"in uninterruptible I/O: {process.pid}\); thawed again"):
         real.freeze(timeout_sec=0.3)
+
+    assert real.read_freezer() == "thawed"
+    assert aside.thaw()
+
+
+@pytest.mark.needs("freezer", "v1")
+def test_a_freeze_that_is_interrupted_is_taken_back(
+    hierarchies: Hierarchies, real: Cgroup, start: Start
+) -> None:
+    process = start(real)
+    aside = hierarchies.create(f"{real.path}-aside")
+    aside.dirs["freezer"].write("cgroup.procs", str(process.pid))
+    aside.dirs["freezer"].write("freezer.state", "FROZEN")
+
+    with pytest.raises(KeyboardInterrupt), interrupted_once(lambda: real.read_freezer() != "thawed"):
+        real.freeze(timeout_sec=60)
 
     assert real.read_freezer() == "thawed"
     assert aside.thaw()

@@ -113,6 +113,35 @@ def test_above_the_base_nothing_is_enabled(hierarchies: Hierarchies, parent: str
     assert (above.dirs["unified"].read(subtree.CONTROL) or "").split() == []
 
 
+@pytest.mark.needs("cpuset", "v1")
+def test_an_empty_cpuset_above_the_base_stays_so_and_is_named(hierarchies: Hierarchies, parent: str) -> None:
+    above = hierarchies.create(parent).dirs["cpuset"]
+    above.make_child("theirs")
+    theirs = above.open_child("theirs")
+
+    with pytest.raises(Refused, match=r"theirs, which is not ours to write, has an empty cpuset\.cpus"):
+        hierarchies.based(f"{parent}/theirs/base").create(f"{parent}/theirs/base/web")
+
+    assert [(theirs.read(file) or "").strip() for file in ("cpuset.cpus", "cpuset.mems")] == ["", ""]
+    assert hierarchies.children(f"{parent}/theirs") == set()
+
+
+@pytest.mark.needs("cpuset", "v1")
+def test_an_empty_cpuset_below_the_base_gets_what_is_above_and_so_does_a_new_one_above(
+    hierarchies: Hierarchies, parent: str
+) -> None:
+    above = hierarchies.create(parent).dirs["cpuset"]
+    above.make_child("ours")
+
+    below = hierarchies.based(parent).create(f"{parent}/ours/web")
+    new = hierarchies.based(f"{parent}/new/base").create(f"{parent}/new/base/web")
+
+    limits = hierarchies.cgroup(parent).read_limits()
+    for group in (below, new):
+        assert group.read_limits().cpuset_cpus == limits.cpuset_cpus != ""
+        assert group.read_limits().cpuset_mems == limits.cpuset_mems != ""
+
+
 def test_only_what_is_missing_and_served_is_enabled(hierarchies: Hierarchies, real: Cgroup) -> None:
     unified = real.dirs["unified"]
     offered = subtree.read_words(unified, "cgroup.controllers")

@@ -46,6 +46,7 @@ WRITE_FILE = (
     "input()\n"
 )
 SPIN = "print('ready', flush=True)\nwhile True: pass"
+SPIN_ON_ONE_CPU = f"os.sched_setaffinity(0, [min(os.sched_getaffinity(0))])\n{SPIN}"
 
 
 class Refusing(Kernel):
@@ -64,6 +65,13 @@ class Refusing(Kernel):
         raise OSError(errno.ENOSYS, "no pidfds")
 
 
+class Polling(Watcher):
+    """One to which every notice is refused."""
+
+    def __init__(self) -> None:
+        super().__init__(kernel=Refusing(), poll_sec=0.02)
+
+
 @pytest.fixture
 def watcher() -> Iterator[Watcher]:
     with Watcher() as watcher:
@@ -73,8 +81,18 @@ def watcher() -> Iterator[Watcher]:
 @pytest.fixture(params=["notices", "polling"])
 def either(request: pytest.FixtureRequest) -> Iterator[Watcher]:
     """One that gets notices, and one to which they are refused."""
-    with Watcher(kernel=Refusing() if request.param == "polling" else None, poll_sec=0.02) as watcher:
+    with Polling() if request.param == "polling" else Watcher(poll_sec=0.02) as watcher:
         yield watcher
+
+
+def expected(watcher: Watcher, notice: str) -> str:
+    """By which way it has to watch here what the kernel tells by `notice`: a fall back is a failure."""
+    return "polling" if isinstance(watcher, Polling) else notice
+
+
+def is_v1(real: Cgroup) -> bool:
+    """Is the memory controller of the older kind?"""
+    return real.dirs["memory"].read("memory.current") is None
 
 
 def read_until(watcher: Watcher, enough: Callable[[list[Event]], bool]) -> list[Event]:
@@ -100,7 +118,8 @@ def of(kind: type[Event]) -> Callable[[list[Event]], bool]:
 def test_a_group_tells_of_its_first_process_its_freezer_and_its_end(
     either: Watcher, hierarchies: Hierarchies, real: Cgroup, start: Start
 ) -> None:
-    either.watch_group(real)
+    assert either.watch_group(real).by == expected(either, "inotify")
+    assert {way.by for way in either.ways()} == {expected(either, "inotify")}
     start(real)
     assert read_until(either, bool) == [PopulatedChanged(real.path, real.inode, True)]
 
@@ -128,9 +147,9 @@ def test_an_oom_is_told_with_its_kill(either: Watcher, real: Cgroup, start: Star
 
     events = read_until(either, of(OomKill))
     assert process.wait(timeout=PATIENCE_SEC) == -9
-    assert way.by in ("eventfd", "inotify", "polling")
+    assert way.by == expected(either, "eventfd" if is_v1(real) else "inotify")
     assert sum(event.kills for event in events if isinstance(event, OomKill)) == 1
-    if way.by != "polling":
+    if not isinstance(either, Polling):
         assert of(OutOfMemory)(events)
     if way.source == "memory.events":
         assert of(LimitHit)(events)
@@ -151,13 +170,14 @@ def test_usage_is_told_when_it_crosses_a_threshold_both_ways(
     assert before == []
     assert any(isinstance(event, UsageCrossed) and event.threshold_bytes == 48 * MIB for event in up)
     assert down
-    assert way.source in ("memory.usage_in_bytes", "memory.current")
+    assert way.source == ("memory.usage_in_bytes" if is_v1(real) else "memory.current")
+    assert way.by == expected(either, "eventfd" if is_v1(real) else "polling")
 
 
 def test_pressure_of_reclaim_is_gathered_or_not_offered(
     watcher: Watcher, real: Cgroup, start: Start, tmp_path: Path
 ) -> None:
-    if real.dirs["memory"].read("memory.current") is not None:
+    if not is_v1(real):
         with pytest.raises(NotOffered, match=r"memory\.pressure_level"):
             watcher.watch_reclaim(real)
         return
@@ -185,14 +205,20 @@ def test_tasks_that_wait_for_cpus_are_told_once_a_window(
     stalled = next(event for event in told if isinstance(event, Stalled))
     assert (stalled.resource, stalled.kind) == ("cpu", kind)
     assert stalled.window_usec in (1_000_000, 2_000_000)
+    assert way.by == expected(either, "trigger")
     assert way.source == f"cpu.pressure {kind} {stalled.stall_usec} {stalled.window_usec}"
 
 
-def test_the_host_as_a_whole_can_be_watched(either: Watcher) -> None:
-    way = either.watch_stall(None, "cpu", stall_usec=100_000, window_usec=4_000_000)
+def test_the_host_as_a_whole_can_be_watched(either: Watcher, real: Cgroup, start: Start) -> None:
+    way = either.watch_stall(None, "cpu", stall_usec=100_000, window_usec=2_000_000)
+    for _ in range(2):
+        start(real, SPIN_ON_ONE_CPU)
 
-    assert way.path == ""
-    assert way.by in ("trigger", "polling")
+    told = read_until(either, bool)
+
+    assert set(told) == {Stalled("", 0, "cpu", "some", 100_000, 2_000_000)}
+    assert (way.path, way.by) == ("", expected(either, "trigger"))
+    assert either.ways() == (way,)
 
 
 def test_a_trigger_of_a_removed_group_wakes_nobody_for_ever(
@@ -243,7 +269,7 @@ def test_the_end_of_a_process_is_told_once(either: Watcher, real: Cgroup, start:
 
     assert read_until(either, bool) == [Exited(real.path, real.inode, process.pid)]
     assert either.read(timeout=0) == []
-    assert way.by in ("pidfd", "polling")
+    assert way.by == expected(either, "pidfd")
 
 
 def test_a_process_that_is_gone_already_is_told_at_once(watcher: Watcher, real: Cgroup, start: Start) -> None:

@@ -274,3 +274,10 @@ def test_a_captured_container_reads_as_the_kernel_showed_it(web: Cgroup) -> None
     assert slow.populated is True
     assert slow.oom_kills == 0
     assert slow.pids_peak in (1, 1 + SPINNERS)  # one tree was captured before there were any
+
+
+def test_a_period_of_no_time_is_a_parse_error(tree: Tree) -> None:
+    dirs = tree.make({"cpu": {"cpu.cfs_quota_us": "50000\n", "cpu.cfs_period_us": "0\n"}})
+
+    with pytest.raises(ParseError, match="cfs_period_us"):
+        CpuV1(unified=False).read_limits(dirs)

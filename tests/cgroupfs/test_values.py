@@ -14,6 +14,7 @@ from cgroupfs.values import (
     parse_int,
     parse_limit,
     parse_list,
+    parse_pids,
     parse_signed,
     parse_v1_limit,
 )
@@ -49,6 +50,14 @@ def test_a_flat_file_needs_a_key_and_a_number_on_every_line() -> None:
     for text in ("max\n", " 3\n", "max x\n", "\n"):
         with pytest.raises(ParseError):
             parse_flat(text, "pids.events")
+
+
+def test_processes_of_another_pid_namespace_are_left_out() -> None:
+    assert parse_pids("7\n0\n12\n", "cgroup.procs") == [7, 12]
+    assert parse_pids("", "cgroup.procs") == []
+    for text in ("7 12\n", "7\n\n", "-1\n", "7x\n"):
+        with pytest.raises(ParseError):
+            parse_pids(text, "cgroup.procs")
 
 
 def test_a_list_is_sorted_and_merged() -> None:

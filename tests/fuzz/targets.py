@@ -123,6 +123,7 @@ _ALL: Final = (
     _text(values.parse_v1_limit, "x"),
     _text(values.parse_flag, "x"),
     _text(values.parse_flat, "x"),
+    _text(values.parse_pids, "x"),
     _text(values.parse_list, "x"),
     _made(statistic.parse_number, "x"),
     _made(cpu.make_v1_bandwidth_parser),

@@ -5,10 +5,12 @@ container. Each test names the row of the checklist (S07 to S11) or the CVE whos
 import contextlib
 import ctypes
 import hashlib
+import io
 import json
 import os
 import subprocess
 import sys
+import tarfile
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -17,6 +19,7 @@ import pytest
 
 from launcher import CannotInvoke, Container, Launcher, LauncherError, LaunchFailed
 from launcher.defaults import PATH
+from launcher.errors import CannotCopy
 from launcher.scene.capabilities import DEFAULT, capability_mask
 from tests.launcher.conftest import Place, eventually
 from tests.launcher.hostile import INTERPRETER
@@ -320,6 +323,11 @@ def test_nothing_is_imported_from_a_containers_root(run: Run, launcher: Launcher
             "pwd",
             "grp",
             "launcher/scene/seal",
+            "launcher/files/tarring",
+            "launcher/files/untar",
+            "tarfile",
+            "traceback",
+            "copy",
         ):
             file = root / top.lstrip("/") / f"{name}.py"
             file.parent.mkdir(parents=True, exist_ok=True)
@@ -331,6 +339,21 @@ def test_nothing_is_imported_from_a_containers_root(run: Run, launcher: Launcher
     (root / "etc" / "nsswitch.conf").write_text("passwd: poison\n")
 
     run("sleep 60", rootfs=str(root), user="nobody:nogroup", hostname="xn--a")
+    assert launcher.exec("t", ["ls", "/pwned"], user="root").wait() == 1
+
+    # What looks up owners, reads names of every kind, and fails, might import as well.
+    copied = io.BytesIO()
+    with tarfile.open(fileobj=copied, mode="w") as archive:
+        archive.addfile(tarfile.TarInfo("xn--a\u00fc\udcff"))
+    for data in (copied.getvalue(), b"x" * 1024):
+        copying = launcher.copier.copy_in("t", "/tmp", kind="archive", owners=True)
+        copying.write(data)
+        copying.end_input()
+        with contextlib.suppress(CannotCopy):
+            assert copying.finish()["entries"] == 1
+    data = b"".join(launcher.copier.copy_out("t", "/tmp"))
+    with tarfile.open(fileobj=io.BytesIO(data)) as archive:
+        assert [one.name for one in archive] == ["tmp", "tmp/xn--a\u00fc\udcff"]
     assert launcher.exec("t", ["ls", "/pwned"], user="root").wait() == 1
 
 

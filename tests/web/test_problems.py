@@ -10,7 +10,7 @@ from cgroupfs import errors as reading
 from enforcer import errors as enforcing
 from launcher import errors as launching
 from launcher import network as networking
-from launcher.files.layering import CannotCommit, ChangesUnreadable
+from launcher.files.layering import ChangesUnreadable
 from launcher.rootfs.driver import DriverUnavailable
 from launcher.rootfs.entries import TooDeep
 from launcher.rootfs.roots import RootNotRemoved
@@ -74,7 +74,7 @@ SLUGS = {
     networking.NetworkFailed: ("launch-failed", 500),
     launching.StopTimeout: ("timeout", 504),
     DriverUnavailable: ("not-offered", 501),
-    CannotCommit: ("conflict", 409),
+    launching.CannotCommit: ("conflict", 409),
     ChangesUnreadable: ("changes-unreadable", 500),
     TooDeep: ("conflict", 409),
     RootNotRemoved: ("conflict", 409),

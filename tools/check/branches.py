@@ -19,11 +19,15 @@ TESTS_FAILED: Final = 1  # the tests themselves are for `make test` to tell of
 TESTS: Final = ("tests/cgroupfs", "--ignore=tests/cgroupfs/test_parsers.py", "-m", "not kernel")
 MODULES: Final = (
     *("all_limits", "conversions", "cpu_limits", "device_program", "device_rules", "errors", "events"),
-    *("fields", "io_limits", "io_settings", "io_traffic", "limits", "memory_events", "memory_limits"),
-    *("mounts", "nested", "net_messages", "plan", "refusals", "statistic", "values", "wishes", "writes"),
+    *("fields", "hugetlb", "io_limits", "io_settings", "io_traffic", "limits", "memory_events"),
+    *("memory_limits", "misc", "mounts", "nested", "net_messages", "plan", "readers", "refusals", "report"),
+    *("statistic", "translation", "values", "wishes", "writes"),
 )
 # Elsewhere, functions whose name says that they are pure, or planning, which reads but decides.
-FUNCTIONS: Final = re.compile(r"(.*\.)?_?((parse|plan|check|format|split)_\w+|make_\w+_parser|build)")
+NAMES: Final = (
+    r"(parse|plan|check|format|split)_\w+|make_\w+_parser|build|cores|decide|localise|own_bases|within"
+)
+FUNCTIONS: Final = re.compile(rf"(.*\.)?_?({NAMES})")
 
 
 def main() -> int:

@@ -4,14 +4,15 @@ import io
 import os
 import tarfile
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from launcher import ContainerSpec, Launcher
-from launcher.files.layering import CannotCommit
+from launcher.errors import CannotCommit
 from launcher.images import ImageConfig
-from tests.launcher.conftest import Place
+from tests.launcher.conftest import Place, eventually
 from tests.launcher.rootfs.conftest import Start, changes, output
 
 pytestmark = pytest.mark.kernel
@@ -142,4 +143,56 @@ def test_a_root_that_holds_our_own_directories_makes_no_image(launcher: Launcher
         launcher.commit("t", "host:1")
 
     assert launcher.images.images() == []
+    assert os.listdir(place.state_dir / "layers") == []
+
+
+@pytest.mark.parametrize("script", ["echo > /data/.wh.kept", "mkdir -p /made/.wh.x/y"])
+def test_a_file_that_would_read_as_a_deletion_makes_no_image(
+    start: Start, launcher: Launcher, script: str
+) -> None:
+    start(script)
+    output(launcher)
+
+    with pytest.raises(CannotCommit, match="stands for a deletion") as refused:
+        launcher.commit("t", "made:1")
+
+    assert "/.wh." in str(refused.value)
+    assert launcher.images.images() == []
+
+
+def test_more_than_a_layer_may_have_makes_no_image(start: Start, launcher: Launcher, place: Place) -> None:
+    launcher.images.limit(layer_bytes=64 << 20, entries=10_000)
+    start("truncate -s 100M /big; ln /big /same")
+    output(launcher)
+
+    with pytest.raises(CannotCommit, match="bytes, and a layer may have 67108864"):
+        launcher.commit("t", "made:1")
+
+    assert launcher.images.images() == []
+    assert os.listdir(place.state_dir / "layers") == []
+
+
+def test_a_file_with_two_names_counts_once(start: Start, launcher: Launcher) -> None:
+    launcher.images.limit(layer_bytes=64 << 20, entries=10_000)
+    start("truncate -s 40M /big; ln /big /same")
+    output(launcher)
+
+    assert launcher.commit("t", "made:1").size_bytes < 64 << 20
+
+
+def test_a_container_can_be_removed_while_an_image_is_made_of_it(
+    launcher: Launcher, root: Path, place: Place
+) -> None:
+    command = ["sh", "-c", "truncate -s 3G /big; exec sleep 100"]
+    launcher.run(ContainerSpec.from_wire({"name": "t", "rootfs": str(root), "command": command}))
+    assert eventually(lambda: "/big" in [change.path for change in launcher.diff("t")])
+
+    with ThreadPoolExecutor(1) as pool:
+        commit = pool.submit(launcher.commit, "t", "made:1")
+        assert eventually(lambda: launcher.state_of("t") == "frozen")
+        launcher.remove("t", force=True)
+
+        with pytest.raises(CannotCommit, match="is being removed or restarted"):
+            commit.result(30)
+    assert launcher.containers() == ()
     assert os.listdir(place.state_dir / "layers") == []
