@@ -10,6 +10,7 @@ from cgroupfs.cpu import CpuStat
 from cgroupfs.errors import CgroupGone
 from cgroupfs.limits import to_wire
 from cgroupfs.memory import MemoryStat
+from cgroupfs.memory_events import MemoryReclaim
 from cgroupfs.net import InterfaceCounters, read_namespace, read_net
 from cgroupfs.pids import PidsStat
 from cgroupfs.statistic import read_statistic
@@ -77,6 +78,8 @@ def _read_memory(cgroup: Cgroup) -> dict[str, object]:
     stat = read_statistic(cgroup.readers.memory, cgroup.dirs)
     events = cgroup.readers.memory.read_events(cgroup.dirs)
     fields = _fields(stat, MemoryStat) | events._asdict() | {"working_set_bytes": None}
+    reclaim = cgroup.readers.memory.read_reclaim(cgroup.dirs)
+    fields |= dict.fromkeys(MemoryReclaim._fields) if reclaim is None else reclaim._asdict()
     if stat is not None:
         fields |= {"working_set_bytes": stat.working_set_bytes}
         fields |= {"kernel_bytes": cgroup.readers.memory.read_kernel_bytes(cgroup.dirs)}

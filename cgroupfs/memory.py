@@ -11,8 +11,10 @@ from typing import Any, Final, NamedTuple
 
 from cgroupfs.memory_events import (
     MemoryEvents,
+    MemoryReclaim,
     directory,
     parse_memory_events,
+    parse_memory_reclaim,
     parse_oom_control,
     read_file,
     read_number,
@@ -130,6 +132,10 @@ class MemoryV1:
         """Kernel memory has a file of its own here, which is not worth a kept fd."""
         return read_number(dirs, self.kernel_file)
 
+    def read_reclaim(self, dirs: Dirs) -> MemoryReclaim | None:
+        text = read_file(dirs, "memory.stat")
+        return None if text is None else parse_memory_reclaim(text, "total_")
+
     def read_events(self, dirs: Dirs) -> MemoryEvents:
         control = read_file(dirs, "memory.oom_control")
         events = MemoryEvents() if control is None else parse_oom_control(control)
@@ -198,6 +204,10 @@ class MemoryV2:
     def read_kernel_bytes(self, dirs: Dirs) -> int | None:
         text = read_file(dirs, "memory.stat")
         return None if text is None else parse_flat(text, "memory.stat").get("kernel")
+
+    def read_reclaim(self, dirs: Dirs) -> MemoryReclaim | None:
+        text = read_file(dirs, "memory.stat")
+        return None if text is None else parse_memory_reclaim(text, "")
 
     def read_events(self, dirs: Dirs) -> MemoryEvents:
         events, local = (read_file(dirs, file) for file in self.slow_files[2:])

@@ -31,6 +31,25 @@ class MemoryEvents(NamedTuple):
     own_oom_kills: int | None = None
 
 
+class MemoryReclaim(NamedTuple):
+    """What reclaim did, in pages of the group and all below it; None: this kernel does not tell."""
+
+    scanned_pages: int | None
+    reclaimed_pages: int | None
+    anon_refaults: int | None  # were wanted back soon after
+    file_refaults: int | None
+
+
+def parse_memory_reclaim(text: str, start: str) -> MemoryReclaim:
+    """``memory.stat``, whose keys begin with `start` where child groups count (v1: ``total_``).
+
+    v1 does not count what it scans. Older kernels have one number for refaults of both kinds: it is not read.
+    """
+    field = parse_flat(text, "memory.stat")
+    keys = ("pgscan", "pgsteal", "workingset_refault_anon", "workingset_refault_file")
+    return MemoryReclaim(*(field.get(start + key) for key in keys))
+
+
 def parse_oom_control(text: str) -> MemoryEvents:
     """v1 ``memory.oom_control``; ``oom_kill`` came later than the others."""
     field = parse_flat(text, "memory.oom_control")

@@ -10,7 +10,7 @@ from cgroupfs.cpu import CpuV1, CpuV2
 from cgroupfs.hugetlb import HugetlbV1, HugetlbV2, read_page_sizes
 from cgroupfs.io_traffic import parse_operations
 from cgroupfs.memory import MemoryV1, MemoryV2
-from cgroupfs.memory_events import MemoryEvents
+from cgroupfs.memory_events import MemoryEvents, MemoryReclaim
 from cgroupfs.net import parse_net_dev
 from cgroupfs.net_marks import NetMarks, read_marks
 from cgroupfs.numa import NumaV1, NumaV2
@@ -281,3 +281,13 @@ def test_a_period_of_no_time_is_a_parse_error(tree: Tree) -> None:
 
     with pytest.raises(ParseError, match="cfs_period_us"):
         CpuV1(unified=False).read_limits(dirs)
+
+
+def test_what_reclaim_did_is_told_as_far_as_the_kernel_tells(tree: Tree) -> None:
+    unified = "pgscan 30\npgsteal 20\nworkingset_refault_anon 1\nworkingset_refault_file 2\n"
+    older = "workingset_refault_file 1\ntotal_workingset_refault_anon 3\ntotal_workingset_refault_file 4\n"
+    dirs = tree.make({"v2": {"memory.stat": unified}, "v1": {"memory.stat": older}})
+
+    assert MemoryV2().read_reclaim({"memory": dirs["v2"]}) == MemoryReclaim(30, 20, 1, 2)
+    assert MemoryV1().read_reclaim({"memory": dirs["v1"]}) == MemoryReclaim(None, None, 3, 4)
+    assert [reader.read_reclaim({}) for reader in (MemoryV1(), MemoryV2())] == [None, None]

@@ -135,6 +135,7 @@ _ALL: Final = (
     _made(memory.make_v2_stat_parser),
     _text(memory_events.parse_oom_control),
     _text(memory_events.parse_memory_events, None),
+    _text(memory_events.parse_memory_reclaim, ""),
     _bytes(io_traffic.parse_operations),
     _bytes(io_traffic.parse_io_stat),
     _bytes(io_traffic.parse_wait),
