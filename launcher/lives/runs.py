@@ -101,6 +101,7 @@ class Runs:
 
     def _start_again(self, entry: Entry, wished: Life, reason: str) -> None:
         """With the entry's lock held."""
+        self._groups.check(entry.container.spec)  # one whose record is damaged was not taken over
         self._keep(entry, wished)
         container, supervisor_pid = again.start_again(
             self._site, self._spawner, entry.container, self._record_limits
