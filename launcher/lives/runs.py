@@ -23,7 +23,7 @@ from launcher.lives.health import Checks
 from launcher.lives.launch import RecordLimits
 from launcher.lives.life import Life
 from launcher.lives.schedule import Schedule
-from launcher.registry import Entry, Registry
+from launcher.registry import Entry, Registry, claim_of
 from launcher.site import Site
 from launcher.spec import ContainerSpec
 
@@ -63,7 +63,7 @@ class Runs:
 
     def create(self, spec: ContainerSpec) -> Entry:
         """On record, to be started later."""
-        with self._registry.reserved(spec.name, spec.group):
+        with self._registry.reserved(spec.name, claim_of(spec)):
             self._groups.check(spec)
             entry = Entry(launch.create(self._site, spec))
             self._registry.add(entry)
@@ -72,7 +72,7 @@ class Runs:
 
     def run(self, spec: ContainerSpec, first: FirstAudience | None = None) -> Entry:
         """Create and start; the caller has it watched. `first` is attached before its first output."""
-        with self._registry.reserved(spec.name, spec.group):
+        with self._registry.reserved(spec.name, claim_of(spec)):
             self._groups.check(spec)
             started = launch.launch(self._site, self._spawner, spec, self._record_limits, first)
             entry = Entry(*started)
