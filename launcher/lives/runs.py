@@ -6,7 +6,9 @@ there is decided by the next one, from the same records.
 
 from __future__ import annotations
 
+import contextlib
 import time
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Final
 
@@ -126,16 +128,34 @@ class Runs:
         return entry
 
     def _keep(self, entry: Entry, wished: Life) -> None:
-        """On record where a policy will ask for it."""
-        unchanged = entry.life == wished
-        entry.life = wished
-        if unchanged or entry.container.spec.restart == "no":
+        """On record where a policy will ask for it, or where a removal that failed is on record."""
+        before, entry.life = entry.life, wished
+        if before == wished or (entry.container.spec.restart == "no" and not before.removed):
             return
         try:
             wished.write(self._site.state_of(entry.container.name))
         except OSError as e:
             why = f"{self._site.state_of(entry.container.name)}: {e.strerror}"
             raise LaunchFailed("record what is wished for the container", why) from e
+
+    @contextlib.contextmanager
+    def removing(self, entry: Entry) -> Iterator[None]:
+        """Should we die before it is removed, the next daemon goes on with it."""
+        before = entry.life
+        self._note(entry, replace(before, wanted=False, removed=True))
+        try:
+            yield
+        except BaseException:
+            self._note(entry, before)
+            raise
+
+    def _note(self, entry: Entry, wished: Life) -> None:
+        """A disk without room is no reason not to remove; nor is there time to wait for it."""
+        with entry.lock:
+            if self._registry.holds(entry):
+                entry.life = wished
+                with contextlib.suppress(OSError):
+                    wished.write(self._site.state_of(entry.container.name), durable=False)
 
     def consider(self, entry: Entry) -> None:
         """A run has ended, just now or while no daemon was there: the restart policy decides."""
