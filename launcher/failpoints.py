@@ -40,6 +40,7 @@ STEPS: Final = (
     "end.read",
     "end.recorded",
     "end.cgroups",
+    "rm.noted",
     "rm.killed",
     "rm.hidden",
     "rm.dropped",

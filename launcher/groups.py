@@ -7,13 +7,15 @@ from the next daemon; an empty cgroup without a record is a leak, which that dae
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Any, Final
 
-from cgroupfs import Cgroup, CgroupError, CgroupGone
+from cgroupfs import LIMIT_FIELDS, Cgroup, CgroupError, CgroupGone
 from launcher import records
 from launcher.errors import BadSpec, GroupInUse, LaunchFailed, NameTaken, UnknownGroup
 from launcher.registry import Registry
@@ -21,7 +23,9 @@ from launcher.site import Site
 from launcher.spec import NAME, ContainerSpec
 from launcher.spec_values import parse_name, read_limits
 
+_LOG: Final = logging.getLogger("cgwarden.launcher")
 _ENDING: Final = ".json"
+_DAMAGES: Final = (OSError, ValueError, KeyError, TypeError, BadSpec, CgroupError)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,13 +67,40 @@ class Groups:
     def adopt(self) -> None:
         """Before the containers: theirs are inside. What a crash or a boot has taken is made again."""
         for file in sorted(os.listdir(self._directory)):
-            name = file.removesuffix(_ENDING)
-            record = records.read_record(self._directory, file)
-            if record is None or not file.endswith(_ENDING) or not NAME.fullmatch(name):
+            if _is_half_written(file):
                 continue
-            group = Group(name=name, limits=record.get("limits") or {}, created_at=str(record["created_at"]))
-            with contextlib.suppress(CgroupError):
-                self._groups[name] = self._with_cgroup(group)
+            name = file.removesuffix(_ENDING)
+            if not file.endswith(_ENDING) or not NAME.fullmatch(name):
+                _LOG.warning("%r in %s is no group of ours; it is left alone", file, self._directory)
+                continue
+            try:
+                self._groups[name] = self._with_cgroup(self._read(name, file))
+            except _DAMAGES as e:
+                self._keep_populated(name, f"{type(e).__name__}: {e}")
+
+    def _read(self, name: str, file: str) -> Group:
+        """Raises one of _DAMAGES."""
+        record = records.read_record(self._directory, file)
+        if record is None:
+            raise ValueError("it is no whole record")
+        written_at = os.lstat(f"{self._directory}/{file}").st_mtime
+        return Group(
+            name=name,
+            limits=read_limits("limits", record["limits"]),
+            created_at=_moment(record.get("created_at")) or records.rfc3339(written_at),
+        )
+
+    def _keep_populated(self, name: str, why: str) -> None:
+        """A damaged record hides no group that has containers running: its limits are those in force."""
+        where = f"{self._directory}/{name}{_ENDING}"
+        try:
+            if self._site.hierarchies.children(self._site.group_path(name)):
+                self._groups[name] = _as_in_force(name, self._found(name))
+                _LOG.warning("%s is damaged: %s; the group keeps the limits that are in force", where, why)
+                return
+        except (CgroupError, OSError) as e:
+            why = f"{why}; {e}"
+        _LOG.warning("%s is no record of a group; it is left alone: %s", where, why)
 
     def _with_cgroup(self, group: Group) -> Group:
         """Its own where there is one, with whatever limits it has by now."""
@@ -174,7 +205,9 @@ class Groups:
             raise LaunchFailed("record the group", f"{self._directory}: {e.strerror}") from e
 
     def _unlink(self, name: str) -> None:
-        with contextlib.suppress(FileNotFoundError), records.opened_directory(self._directory) as fd:
+        """A directory in its place is not ours, and stays."""
+        gone = (FileNotFoundError, IsADirectoryError)
+        with contextlib.suppress(*gone), records.opened_directory(self._directory) as fd:
             os.unlink(name + _ENDING, dir_fd=fd)
             os.fsync(fd)
 
@@ -182,3 +215,24 @@ class Groups:
 def _as_spec(name: str, limits: Mapping[str, object]) -> ContainerSpec:
     """What the journal of limits takes: it looks at the name and the limits."""
     return ContainerSpec(name=name, limits=limits)
+
+
+def _is_half_written(file: str) -> bool:
+    """By a daemon that died before its record was whole: nobody was told of it."""
+    return file.startswith(".") and file.endswith(f"{_ENDING}.new")
+
+
+def _moment(text: object) -> str | None:
+    with contextlib.suppress(ValueError, TypeError):
+        datetime.fromisoformat(text)  # type: ignore[arg-type]
+        return str(text)
+    return None
+
+
+def _as_in_force(name: str, cgroup: Cgroup) -> Group:
+    with contextlib.ExitStack() as undo:
+        undo.callback(cgroup.close)
+        told = cgroup.read_limits().to_wire()
+        undo.pop_all()
+    limits = {field: told[field] for field in LIMIT_FIELDS if told[field] not in (None, "max")}
+    return Group(name=name, limits=limits, created_at=records.rfc3339(), cgroup=cgroup)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import signal
 from collections.abc import Callable, Generator, Mapping, Sequence
@@ -44,6 +45,7 @@ from launcher.spec import ContainerSpec, parse_signal
 from launcher.visits import Visits
 from launcher.volumes import Volumes
 
+_LOG: Final = logging.getLogger("cgwarden.launcher")
 KILL_SEC: Final = 15.0
 NO_INPUT: Final = Stdio()
 
@@ -128,6 +130,16 @@ class Launcher:
         self._site.networks.adopt({container.name for container in running})
         for name, reason in adoption.undo_leaks(self._site, [group.name for group in self.groups.all()]):
             self._caretaker.emit("container.remove", name, reason, {})
+        self._finish_removals()
+
+    def _finish_removals(self) -> None:
+        """Those that an earlier daemon was asked for, and did not come to the end of."""
+        for container in self.containers():
+            if self._registry.entry(container.name).life.removed:
+                try:
+                    self.remove(container.name, force=True)
+                except (LauncherError, CgroupError, OSError) as e:
+                    _LOG.warning("%r could not be removed, as was asked for: %s", container.name, e)
 
     def resume(self) -> None:
         """Begin to start again what has ended, or the host's boot ended, and what its policy wants to run."""
@@ -251,15 +263,22 @@ class Launcher:
             if not entry.ended.is_set():
                 if not force:
                     raise StillRunning(name)
-                self._kill_all(entry)
-                reach("rm.killed")
-                self._caretaker.wait_for_end(entry, KILL_SEC)
-            with entry.lock:
-                self._caretaker.remove(entry, "asked for")
+                with self._runs.removing(entry):
+                    reach("rm.noted")
+                    self._kill_all(entry)
+                    reach("rm.killed")
+                    self._caretaker.wait_for_end(entry, KILL_SEC)
+                    self._drop(entry)
+            else:
+                self._drop(entry)
         finally:
             entry.held = False
         if self._registry.runs_again(entry):
             self.remove(name, force=force)  # somebody started it meanwhile
+
+    def _drop(self, entry: Entry) -> None:
+        with entry.lock:
+            self._caretaker.remove(entry, "asked for")
 
     def wait(self, name: str, timeout_sec: float | None = None) -> int | None:
         """The exit code, or None if it has not ended in time."""

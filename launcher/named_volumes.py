@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import threading
 from typing import Any, NamedTuple
 
 from launcher import records
 from launcher.errors import UnknownVolume, VolumeInUse
 from launcher.registry import Registry
+from launcher.removal import remove_tree
 from launcher.spec_values import parse_name
 from launcher.volumes import Volumes
 
@@ -30,7 +30,6 @@ class NamedVolumes:
     def __init__(self, volumes: Volumes, registry: Registry) -> None:
         self._volumes = volumes
         self._registry = registry
-        self._lock = threading.Lock()
 
     def create(self, name: str) -> NamedVolume:
         """One that is there stays as it is, as in docker."""
@@ -58,8 +57,13 @@ class NamedVolumes:
         ]
 
     def remove(self, name: str) -> None:
-        """With all that is in it. Raises VolumeInUse while a container mounts it, be it an ended one."""
-        with self._lock:
-            if users := self.get(name).containers:
+        """With all that is in it. Raises VolumeInUse while a container mounts it, be it an ended one or
+        one that is being made."""
+        self.get(name)
+        with self._registry.mounting(name) as users:
+            if users:
                 raise VolumeInUse(name, users)
-            self._volumes.remove(name)
+            hidden = self._volumes.hide(name)
+        if hidden is None:
+            raise UnknownVolume(name)
+        remove_tree(hidden)

@@ -92,8 +92,8 @@ def read_record(directory: str, name: str) -> dict[str, Any] | None:
     try:
         fd = os.open(f"{directory}/{name}", os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
         with open(fd, "rb") as file:
-            value = json.loads(file.read())
-    except (FileNotFoundError, NotADirectoryError, ValueError):
+            value = json.loads(file.read() or b"")  # None: a FIFO whose writer is silent
+    except (FileNotFoundError, NotADirectoryError, ValueError, RecursionError):
         return None
     return value if isinstance(value, dict) else None
 

@@ -9,11 +9,13 @@ import os
 import threading
 import weakref
 from collections.abc import Iterator
+from typing import Final, NamedTuple
 
 from launcher.container import Container
 from launcher.errors import NameTaken, UnknownContainer
 from launcher.lives.life import Life
 from launcher.logreader import LogReader
+from launcher.spec import ContainerSpec
 
 
 class Entry:
@@ -73,22 +75,38 @@ class Entry:
             os.rename(directory, hidden)
 
 
+class Claim(NamedTuple):
+    """What one that is being made will be part of."""
+
+    group: str
+    volumes: frozenset[str]
+    """Names, and paths of the host."""
+
+
+NO_CLAIM: Final = Claim("", frozenset())
+
+
+def claim_of(spec: ContainerSpec) -> Claim:
+    """Of one to be made, as of one that is there."""
+    return Claim(spec.group, frozenset(volume["source"] for volume in spec.volumes))
+
+
 class Registry:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._entries: dict[str, Entry] = {}
-        self._reserved: dict[str, str] = {}
+        self._reserved: dict[str, Claim] = {}
         self._all: tuple[Container, ...] = ()
 
     @contextlib.contextmanager
-    def reserved(self, name: str, group: str = "") -> Iterator[None]:
-        """One launch at a time for a name; `NameTaken` at once, before anything is made. It counts as one of
-        its `group` already.
+    def reserved(self, name: str, claim: Claim = NO_CLAIM) -> Iterator[None]:
+        """One launch at a time for a name; `NameTaken` at once, before anything is made. What it claims, it
+        counts as having already.
         """
         with self._lock:
             if name in self._reserved or name in self._entries:
                 raise NameTaken(name)
-            self._reserved[name] = group
+            self._reserved[name] = claim
         try:
             yield
         finally:
@@ -98,8 +116,19 @@ class Registry:
     def grouped(self, group: str) -> list[str]:
         """The names in a group, of those that are being made too."""
         with self._lock:
-            inside = {name for name, entry in self._entries.items() if entry.container.spec.group == group}
-            return sorted(inside | {name for name, its in self._reserved.items() if its == group})
+            return sorted(name for name, claim in self._claims().items() if claim.group == group)
+
+    @contextlib.contextmanager
+    def mounting(self, volume: str) -> Iterator[list[str]]:
+        """The names that mount it, of those that are being made too. Nobody begins to within: be quick."""
+        with self._lock:
+            yield sorted(name for name, claim in self._claims().items() if volume in claim.volumes)
+
+    def _claims(self) -> dict[str, Claim]:
+        """With the lock held."""
+        return {
+            name: claim_of(entry.container.spec) for name, entry in self._entries.items()
+        } | self._reserved
 
     def add(self, entry: Entry) -> None:
         with self._lock:

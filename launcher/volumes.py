@@ -111,15 +111,16 @@ class Volumes:
             ]
         return []
 
-    def remove(self, name: str) -> bool:
-        """False if there is none. Out of sight in one step; who uses it has been asked before."""
+    def hide(self, name: str) -> str | None:
+        """Out of sight in one step; the tree to be removed, None if there is none. Who uses it has been
+        asked before.
+        """
         hidden = f"{self._directory}/{REMOVED}{name[:40]}-{os.urandom(4).hex()}"
         try:
             os.rename(f"{self._directory}/{name}", hidden)
         except FileNotFoundError:
-            return False
-        remove_tree(hidden)
-        return True
+            return None
+        return hidden
 
     def sweep(self) -> None:
         """What a crash left half made or half removed."""

@@ -8,15 +8,26 @@ from cgwarden.cli.names import container_path
 from cgwarden.cli.options import Args, Option, Verb
 from cgwarden.client import Daemon
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
-def parse_variable(text: str) -> tuple[str, str]:
-    """`KEY=VALUE`, or `KEY` alone for the caller's own value, as docker."""
+    Variable = tuple[str, str | None]
+
+
+def parse_variable(text: str) -> Variable:
+    """`KEY=VALUE`, or `KEY` alone for the caller's own value, if there is one, as docker."""
     import os
 
     key, equals, value = text.partition("=")
     if not key:
         raise ValueError(f"{text!r} is not KEY=VALUE")
-    return key, value if equals else os.environ.get(key, "")
+    return key, value if equals else os.environ.get(key)
+
+
+def environment(variables: Iterable[Variable]) -> dict[str, str]:
+    """The last word counts; one that the caller does not have is left out."""
+    return {key: value for key, value in dict(variables).items() if value is not None}
 
 
 def _exec(args: Args) -> int:
@@ -25,7 +36,7 @@ def _exec(args: Args) -> int:
     name, *command = args.words
     stdin, tty = args.on("interactive"), args.on("tty")
     session.check_input(stdin=stdin, tty=tty)
-    body: dict[str, object] = {"command": command, "env": dict(args.get("env", []))}
+    body: dict[str, object] = {"command": command, "env": environment(args.get("env", []))}
     body |= {name: True for name, on in (("stdin", stdin), ("tty", tty)) if on}
     body |= {key: args.get(key) for key in ("workdir", "user") if args.get(key) is not None}
     body |= session.terminal_size() if tty else {}
@@ -47,7 +58,14 @@ VERBS = {
             Option("-i", "--interactive", help="our input goes to the program"),
             Option("-t", "--tty", help="give the program a terminal"),
             DETACH_KEYS,
-            Option("-e", "--env", value="KEY=VALUE", read=parse_variable, many=True, help="set a variable"),
+            Option(
+                "-e",
+                "--env",
+                value="KEY=VALUE",
+                read=parse_variable,
+                many=True,
+                help="set a variable; KEY alone takes yours, if you have it",
+            ),
             Option("-w", "--workdir", value="DIR", help="start in this directory"),
             Option("-u", "--user", value="UID[:GID]", help="run as this user"),
         ),

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import os
 
-from cgwarden.cli.execute import parse_variable
+from cgwarden.cli.execute import environment, parse_variable
 from cgwarden.cli.limit_flags import read_limits
 from cgwarden.cli.names import check_name
 from cgwarden.cli.options import Args, UsageError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from cgwarden.cli.execute import Variable
 
 # fmt: off
 _ADJECTIVES = ("able", "brisk", "calm", "deft", "eager", "fair", "glad", "keen",
@@ -86,22 +90,27 @@ def _security(args: Args) -> dict[str, object]:
 
 
 def _environment(args: Args) -> dict[str, str]:
-    env: dict[str, str] = {}
-    for path in args.get("env_file", []):
-        env |= dict(_read_env_file(path))
-    return env | dict(args.get("env", []))
+    filed = [variable for path in args.get("env_file", []) for variable in _read_env_file(path)]
+    return environment([*filed, *args.get("env", [])])
 
 
-def _read_env_file(path: str) -> list[tuple[str, str]]:
+def _read_env_file(path: str) -> list[Variable]:
     try:
         with open(path, encoding="utf-8") as file:
-            lines = [line.strip() for line in file]
+            lines = [(number, line.strip()) for number, line in enumerate(file, 1)]
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"--env-file {path}: {getattr(error, 'strerror', None) or error}") from None
+    return [_read_env_line(path, *line) for line in lines if line[1] and not line[1].startswith("#")]
+
+
+def _read_env_line(path: str, number: int, line: str) -> Variable:
     try:
-        return [parse_variable(line) for line in lines if line and not line.startswith("#")]
+        key, value = parse_variable(line)
+        if any(map(str.isspace, key)):
+            raise ValueError(f"white space in the name {key!r}")
     except ValueError as error:
-        raise UsageError(f"--env-file {path}: {error}") from None
+        raise UsageError(f"--env-file {path}, line {number}: {error}") from None
+    return key, value
 
 
 def invent_name() -> str:

@@ -52,8 +52,6 @@ def find(site: Site) -> list[Found]:
 def _with_life(site: Site, found: Found, rebooted: bool) -> Found:
     """What is wished for it; a boot of the host is a wish of its own for those that are always to run."""
     policy, directory = found.container.spec.restart, site.state_of(found.container.name)
-    if policy == "no":
-        return found
     wished = Life.read(directory)
     if rebooted and found.container.state == "exited" and after_reboot(policy, wished) != wished:
         wished = after_reboot(policy, wished)

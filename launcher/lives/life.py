@@ -6,7 +6,7 @@ moby/moby daemon/internal/restartmanager: the same words and the same back-off.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import Any, Final, NamedTuple
 
@@ -21,12 +21,13 @@ LASTED_SEC: Final = 10.0
 @dataclass(frozen=True, slots=True)
 class Life:
     """`wanted`: nobody has stopped it. `restarts` of the policy since somebody last started it; `in_row`: how
-    many of them did not last.
+    many of them did not last. `removed`: somebody has asked for that, and it is killed for it.
     """
 
     wanted: bool = True
     restarts: int = 0
     in_row: int = 0
+    removed: bool = False
 
     @classmethod
     def read(cls, directory: str) -> Life:
@@ -36,13 +37,14 @@ class Life:
             wanted=wire.get("wanted") is not False,
             restarts=_count(wire, "restarts"),
             in_row=_count(wire, "in_row"),
+            removed=wire.get("removed") is True,
         )
 
-    def write(self, directory: str) -> None:
+    def write(self, directory: str, *, durable: bool = True) -> None:
         """Old or new, whatever dies; OSError where the directory has no room."""
-        wire = {"wanted": self.wanted, "restarts": self.restarts, "in_row": self.in_row}
+        wire = asdict(self)
         with records.opened_directory(directory) as fd:
-            records.write_record(fd, records.LIFE, wire)
+            records.write_record(fd, records.LIFE, wire, durable=durable)
 
     def again(self) -> Life:
         """After one more restart by the policy."""

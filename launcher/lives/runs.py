@@ -6,7 +6,9 @@ there is decided by the next one, from the same records.
 
 from __future__ import annotations
 
+import contextlib
 import time
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Final
 
@@ -23,7 +25,7 @@ from launcher.lives.health import Checks
 from launcher.lives.launch import RecordLimits
 from launcher.lives.life import Life
 from launcher.lives.schedule import Schedule
-from launcher.registry import Entry, Registry
+from launcher.registry import Entry, Registry, claim_of
 from launcher.site import Site
 from launcher.spec import ContainerSpec
 
@@ -63,7 +65,7 @@ class Runs:
 
     def create(self, spec: ContainerSpec) -> Entry:
         """On record, to be started later."""
-        with self._registry.reserved(spec.name, spec.group):
+        with self._registry.reserved(spec.name, claim_of(spec)):
             self._groups.check(spec)
             entry = Entry(launch.create(self._site, spec))
             self._registry.add(entry)
@@ -72,7 +74,7 @@ class Runs:
 
     def run(self, spec: ContainerSpec, first: FirstAudience | None = None) -> Entry:
         """Create and start; the caller has it watched. `first` is attached before its first output."""
-        with self._registry.reserved(spec.name, spec.group):
+        with self._registry.reserved(spec.name, claim_of(spec)):
             self._groups.check(spec)
             started = launch.launch(self._site, self._spawner, spec, self._record_limits, first)
             entry = Entry(*started)
@@ -101,6 +103,7 @@ class Runs:
 
     def _start_again(self, entry: Entry, wished: Life, reason: str) -> None:
         """With the entry's lock held."""
+        self._groups.check(entry.container.spec)  # one whose record is damaged was not taken over
         self._keep(entry, wished)
         container, supervisor_pid = again.start_again(
             self._site, self._spawner, entry.container, self._record_limits
@@ -125,16 +128,34 @@ class Runs:
         return entry
 
     def _keep(self, entry: Entry, wished: Life) -> None:
-        """On record where a policy will ask for it."""
-        unchanged = entry.life == wished
-        entry.life = wished
-        if unchanged or entry.container.spec.restart == "no":
+        """On record where a policy will ask for it, or where a removal that failed is on record."""
+        before, entry.life = entry.life, wished
+        if before == wished or (entry.container.spec.restart == "no" and not before.removed):
             return
         try:
             wished.write(self._site.state_of(entry.container.name))
         except OSError as e:
             why = f"{self._site.state_of(entry.container.name)}: {e.strerror}"
             raise LaunchFailed("record what is wished for the container", why) from e
+
+    @contextlib.contextmanager
+    def removing(self, entry: Entry) -> Iterator[None]:
+        """Should we die before it is removed, the next daemon goes on with it."""
+        before = entry.life
+        self._note(entry, replace(before, wanted=False, removed=True))
+        try:
+            yield
+        except BaseException:
+            self._note(entry, before)
+            raise
+
+    def _note(self, entry: Entry, wished: Life) -> None:
+        """A disk without room is no reason not to remove; nor is there time to wait for it."""
+        with entry.lock:
+            if self._registry.holds(entry):
+                entry.life = wished
+                with contextlib.suppress(OSError):
+                    wished.write(self._site.state_of(entry.container.name), durable=False)
 
     def consider(self, entry: Entry) -> None:
         """A run has ended, just now or while no daemon was there: the restart policy decides."""

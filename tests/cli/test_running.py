@@ -2,6 +2,7 @@
 
 import base64
 import json
+from pathlib import Path
 
 import pytest
 
@@ -145,6 +146,49 @@ def test_exec_passes_streams_and_exit_code_through(stub: Stub, cli: Cli) -> None
 
     assert (said.code, said.err) == (7, "oh\n")
     assert stub.asked[-1].body == {"command": ["ls", "-l"], "env": {"A": "1"}}
+
+
+def test_a_variable_that_the_caller_does_not_have_is_left_out(
+    stub: Stub, cli: Cli, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("MINE", "m=1")
+    monkeypatch.delenv("NOPE", raising=False)
+    (tmp_path / "env").write_text("# theirs\n\nA=1\nMINE\nNOPE\nB=\n")
+    stub.on("POST /api/v1/containers", container("t"), 201)
+    stub.on(f"POST {WEB}/exec", [{"exit_code": 0}])
+
+    flags = ("-e", "MINE", "-e", "NOPE", "-e", "EMPTY=")
+    assert cli("exec", *flags, "web", "true").code == 0
+    executed = stub.asked[-1].body
+    assert (
+        cli("run", "-d", "--rootfs", "/", "--env-file", str(tmp_path / "env"), *flags, "--", "true").code == 0
+    )
+
+    assert executed is not None and executed["env"] == {"MINE": "m=1", "EMPTY": ""}
+    ran = stub.asked[-1].body
+    assert ran is not None and ran["env"] == {"A": "1", "MINE": "m=1", "B": "", "EMPTY": ""}
+
+
+@pytest.mark.parametrize(
+    ("line", "why"),
+    [
+        ("BAD KEY=1", "white space in the name 'BAD KEY'"),
+        ("KEY =1", "white space in the name 'KEY '"),
+        ("export\tA=1", r"white space in the name 'export\tA'"),
+        ("two words", "white space in the name 'two words'"),
+        ("=1", "'=1' is not KEY=VALUE"),
+    ],
+)
+def test_a_line_of_an_env_file_that_is_no_variable_is_refused_by_its_number(
+    stub: Stub, cli: Cli, tmp_path: Path, line: str, why: str
+) -> None:
+    (tmp_path / "env").write_text(f"A=b c\n\n{line}\n")
+
+    said = cli("run", "-d", "--rootfs", "/", "--env-file", str(tmp_path / "env"), "--", "true")
+
+    assert (said.code, said.out) == (2, "")
+    assert said.err.splitlines()[0].endswith(f"--env-file {tmp_path}/env, line 3: {why}")
+    assert stub.asked == []
 
 
 def test_stop_kill_wait_and_rm_ask_what_they_say(stub: Stub, cli: Cli) -> None:

@@ -2,6 +2,7 @@
 the next daemon adopts what runs, finishes what has ended, rolls back what never was, and leaks nothing.
 """
 
+import errno
 import json
 import os
 import re
@@ -14,7 +15,7 @@ import pytest
 
 from launcher import Launcher
 from launcher.failpoints import STEPS, parse_failpoints
-from tests.launcher.conftest import Place, eventually
+from tests.launcher.conftest import Place, Run, eventually
 from tests.launcher.dying import REPOSITORY, failing_at, killed_at, order_for
 
 LIFE: Final = (
@@ -74,6 +75,44 @@ def test_whoever_is_killed_at_this_step_the_next_daemon_puts_it_right(
         assert launcher.exec("t", ["true"]).wait() == 0
         launcher.remove("t", force=True)
     assert place.remains("t") == []
+
+
+@pytest.mark.kernel
+@pytest.mark.parametrize(
+    "step", ["rm.noted", "rm.killed", "end.read", "end.recorded", "end.cgroups", "rm.hidden"]
+)
+@pytest.mark.parametrize("restart", ["no", "always"])
+def test_a_removal_is_finished_by_the_next_daemon(
+    place: Place, busybox_root: Path, step: str, restart: str
+) -> None:
+    spec = {"name": "t", "rootfs": str(busybox_root), "command": ["sleep", "60"], "restart": restart}
+    assert killed_at(step, order_for(place, [("run", spec), ("remove", "t")])) == "remove"
+
+    launcher = place.launcher()
+    launcher.resume()
+
+    assert launcher.containers() == ()
+    assert place.remains("t") == []
+
+
+@pytest.mark.kernel
+def test_a_removal_that_failed_takes_nothing_that_was_started_again(
+    place: Place, run: Run, launcher: Launcher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(step: str) -> None:
+        if step == "rm.killed":
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    run("sleep 60")
+    with monkeypatch.context() as failing:
+        failing.setattr("launcher.launcher.reach", fail)
+        with pytest.raises(OSError, match="Input/output"):
+            launcher.remove("t", force=True)
+    launcher.wait("t", 20)
+    assert [one.name for one in place.launcher().containers()] == ["t"]
+    launcher.start("t")
+
+    assert place.launcher().get("t").state == "running"
 
 
 @pytest.mark.kernel

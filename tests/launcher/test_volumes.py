@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from launcher import BadSpec, Container, ContainerSpec, Launcher, LaunchFailed
+from launcher.errors import VolumeInUse
 from launcher.scene.volume_mounts import DEFAULT, attributes_of, name_attributes
 from launcher.volumes import Volumes
 from tests.launcher.conftest import Place
@@ -249,8 +250,37 @@ def test_named_volumes_are_made_listed_and_removed(short_dir: Path) -> None:
 
     assert [volumes.create("b"), volumes.create("a"), volumes.create("a")] == [True, True, False]
     assert [made.name for made in volumes.list()] == ["a", "b"]
-    assert [volumes.remove("a"), volumes.remove("a")] == [True, False]
+    assert volumes.hide("a") is not None
+    assert volumes.hide("a") is None
     assert [made.name for made in volumes.list()] == ["b"]
+    volumes.sweep()
+    assert [path.name for path in (short_dir / "state/volumes").iterdir()] == ["b"]
+
+
+@pytest.mark.parametrize("begun", ["launch.run-dir", "launch.sent", "launch.started"])
+def test_a_volume_is_not_taken_from_under_a_container_that_is_being_launched(
+    place: Place, run: Run, launcher: Launcher, monkeypatch: pytest.MonkeyPatch, begun: str
+) -> None:
+    refused: list[VolumeInUse] = []
+
+    def remove_at(step: str) -> None:
+        if step == begun:
+            with pytest.raises(VolumeInUse, match=r"\(t\)") as told:
+                launcher.volumes.remove("store")
+            refused.append(told.value)
+
+    monkeypatch.setattr("launcher.lives.launch.reach", remove_at)
+    monkeypatch.setattr("launcher.lives.intent.reach", remove_at)
+    launcher.volumes.create("store")
+
+    run("sleep 60", volumes=volume("store", "/data"))
+
+    assert len(refused) == 1
+    assert launcher.exec("t", ["touch", "/data/x"]).wait() == 0
+    assert (place.state_dir / "volumes/store/data/x").exists()
+    launcher.remove("t", force=True)
+    launcher.volumes.remove("store")
+    assert list((place.state_dir / "volumes").iterdir()) == []
 
 
 def test_a_tmpfs_has_its_size_and_mode_and_is_noexec(output: Output) -> None:
