@@ -8,6 +8,7 @@ import contextlib
 import os
 import stat
 from collections.abc import Iterator, Mapping
+from pathlib import PurePath
 from typing import Any, Final
 
 from cgroupfs import DeviceRule
@@ -54,15 +55,29 @@ def check_devices(spec: ContainerSpec) -> None:
         if not target.startswith("/dev/") or target.startswith("/dev/shm/") or places.is_kept(target):
             why = "a device must appear below the container's /dev, and replace nothing there"
             raise BadSpec(f"devices/{index}/target", f"{target}: {why}")
+    _check_places(spec)
+
+
+def _check_places(spec: ContainerSpec) -> None:
+    """The same once more is given once; two that want one place cannot both have it."""
+    taken: dict[str, tuple[Node, str]] = {}
+    for index, device in enumerate(spec.devices):
+        for node in _nodes_of(f"devices/{index}/source", device):
+            given = (node, device["permissions"])
+            if taken.setdefault(node.name, given) != given:
+                raise BadSpec(f"devices/{index}/target", f"/dev/{node.name} is given twice, and not alike")
+    for above in sorted(taken.keys() & {str(part) for name in taken for part in PurePath(name).parents}):
+        raise BadSpec("devices", f"/dev/{above} cannot be a device and have others below it")
 
 
 def device_nodes(spec: ContainerSpec) -> tuple[Node, ...]:
     """What the container's /dev gets besides the usual."""
-    return tuple(
+    nodes = (
         node
         for index, device in enumerate(spec.devices)
         for node in _nodes_of(f"devices/{index}/source", device)
     )
+    return tuple({node.name: node for node in nodes}.values())
 
 
 def _nodes_of(field: str, device: Mapping[str, Any]) -> list[Node]:

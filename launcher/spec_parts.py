@@ -23,10 +23,8 @@ from launcher.spec_values import (
     whole_number,
 )
 
-MOUNT_OPTIONS: Final = (
-    *("ro", "rw", "nosuid", "suid", "nodev", "dev", "noexec", "exec"),
-    *("nocopy", "rprivate", "private"),
-)
+TMPFS_OPTIONS: Final = ("ro", "rw", "nosuid", "suid", "nodev", "dev", "noexec", "exec")
+MOUNT_OPTIONS: Final = (*TMPFS_OPTIONS, "nocopy", "rprivate", "private")
 RLIMITS: Final = {
     name.removeprefix("RLIMIT_").lower(): number
     for name, number in vars(resource).items()
@@ -74,12 +72,15 @@ def an_object(
     return read
 
 
-def _options(key: str, value: object) -> list[str]:
-    words = list(read_words(key, value))
-    for word in words:
-        if word not in MOUNT_OPTIONS:
-            raise BadSpec(key, f"{word[:32]!r} is none of {', '.join(MOUNT_OPTIONS)}")
-    return words
+def _options(offered: tuple[str, ...]) -> Reader:
+    def read(key: str, value: object) -> list[str]:
+        words = list(read_words(key, value))
+        for word in words:
+            if word not in offered:
+                raise BadSpec(key, f"{word[:32]!r} is none of {', '.join(offered)}")
+        return words
+
+    return read
 
 
 def _volume_source(key: str, value: object) -> str:
@@ -215,7 +216,7 @@ _HEALTH: Final = an_object(
     {"interval_sec": 30.0, "timeout_sec": 30.0, "retries": 3, "start_period_sec": 0.0},
 )
 read_volume: Final = an_object(
-    {"source": _volume_source, "target": read_absolute, "options": _options},
+    {"source": _volume_source, "target": read_absolute, "options": _options(MOUNT_OPTIONS)},
     ("source", "target"),
     {"options": []},
 )
@@ -224,7 +225,7 @@ read_tmpfs: Final = an_object(
         "target": read_absolute,
         "size_bytes": whole_number(4096),
         "mode": whole_number(0, 0o7777),
-        "options": _options,
+        "options": _options(TMPFS_OPTIONS),
     },
     ("target",),
     {"size_bytes": None, "mode": 0o1777, "options": []},

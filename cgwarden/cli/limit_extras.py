@@ -19,6 +19,11 @@ def _number(low: int, high: int) -> Callable[[str], object]:
     return lambda text: parse_count(text, low, high)
 
 
+def _swappiness(text: str) -> object:
+    """docker's -1 is what the cgroup above has: nothing to set."""
+    return None if text.strip() == "-1" else parse_count(text, 0, 200)
+
+
 def _pair(what: str, read: Callable[[str], object]) -> Callable[[str], tuple[str, object]]:
     """KEY:VALUE, the last colon parting them: device numbers have one of their own."""
 
@@ -68,9 +73,7 @@ def _option(
 MORE_LIMIT_OPTIONS = (
     _option("--memory-low", value="SIZE", read=parse_limit_size, help="protected as far as it goes (v2)"),
     _option("--memory-min", value="SIZE", read=parse_limit_size, help="protected at any price (v2)"),
-    _option(
-        "--memory-swappiness", value="N", read=_number(0, 200), help="0 to 200: how eagerly to swap (v1)"
-    ),
+    _option("--memory-swappiness", value="N", read=_swappiness, help="0 to 200: how eagerly to swap (v1)"),
     _option("--memory-oom-group", help="out of memory, all of it is killed together (v2)"),
     _option("--cpu-weight", value="N", read=_number(1, 10_000), help="--cpu-shares in the kernel's scale"),
     _option("--cpu-idle", help="runs when nobody else wants to (v2)"),
@@ -136,6 +139,7 @@ REFUSED = {
     "oom_kill_disable": "a container at its limit would hang for ever; --memory-high slows it down instead",
     "cpu_rt_runtime": "real-time groups are compiled into few kernels; use --cpus",
     "cpu_rt_period": "real-time groups are compiled into few kernels; use --cpus",
+    "device_cgroup_rule": "rules follow the devices that are given; use --device DEV[:PATH[:rwm]]",
     "blkio_weight_device": "weights are for all disks here; use --blkio-weight, or --device-read-bps for one",
 }
 REFUSED_OPTIONS = (

@@ -16,6 +16,10 @@ from cgwarden.units import (
     parse_limit_size,
 )
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 _GROUP = "Limits"
 MAX_PIDS = 4_194_304
 """PID_MAX_LIMIT of a 64-bit kernel."""
@@ -26,11 +30,18 @@ def _memory_swap(text: str) -> int | str:
 
 
 def _pids(text: str) -> int | str:
-    return parse_limit_count(text, 1, MAX_PIDS)
+    return UNLIMITED if text.strip() in ("-1", "0") else parse_limit_count(text, 1, MAX_PIDS)
 
 
-def _between(low: int, high: int) -> object:
-    return lambda text: parse_count(text, low, high)
+def _quota(text: str) -> int | str | None:
+    if text.strip() == "0":
+        return None
+    return UNLIMITED if text.strip() == "-1" else parse_limit_count(text, 1000, 10**12)
+
+
+def _or_default(low: int, high: int) -> Callable[[str], int | None]:
+    """docker's 0 is the kernel's own default: nothing to set."""
+    return lambda text: None if text.strip() == "0" else parse_count(text, low, high)
 
 
 def _cpu_list(text: str) -> str:
@@ -94,25 +105,29 @@ LIMIT_OPTIONS = (
     _option("--memory-high", value="SIZE", read=parse_limit_size, help="slow down and reclaim from here on"),
     _option("--cpus", value="N", read=parse_cpus, help="CPU time: 1.5, 150%, 500m, max"),
     _option(
-        "-c", "--cpu-shares", value="N", read=_between(2, 262144), help="weight among neighbours, 2 to 262144"
+        "-c",
+        "--cpu-shares",
+        value="N",
+        read=_or_default(2, 262144),
+        help="weight among neighbours, 2 to 262144",
     ),
     _option(
         "--cpu-quota",
         value="USEC",
-        read=_between(1000, 10**12),
-        help="CPU time per period; --cpus says it simpler",
+        read=_quota,
+        help="CPU time per period, -1: no limit; --cpus says it simpler",
     ),
     _option(
         "--cpu-period",
         value="USEC",
-        read=_between(1000, 1_000_000),
+        read=_or_default(1000, 1_000_000),
         help="length of a period, 1000 to 1000000",
     ),
     _option("--cpuset-cpus", value="LIST", read=_cpu_list, help="only these CPUs: 0-3,6"),
     _option("--cpuset-mems", value="LIST", read=_cpu_list, help="only these memory nodes: 0,1"),
-    _option("--pids-limit", value="N", read=_pids, help="processes and threads, or max"),
+    _option("--pids-limit", value="N", read=_pids, help="processes and threads; max or -1: no limit"),
     _option(
-        "--blkio-weight", value="N", read=_between(1, 1000), help="disk weight among neighbours, 1 to 1000"
+        "--blkio-weight", value="N", read=_or_default(1, 1000), help="disk weight among neighbours, 1 to 1000"
     ),
     _option(
         "--device-read-bps",
@@ -176,7 +191,7 @@ def read_limits(args: Args) -> dict[str, object]:
     if args.get("cpu_quota") is not None:
         if args.get("cpus") is not None:
             raise UsageError("--cpus and --cpu-quota say the same thing; give one of them")
-        fields["cpu_max_cores"] = args.get("cpu_quota") / args.get("cpu_period", DEFAULT_PERIOD_USEC)
+        fields["cpu_max_cores"] = _cores(args.get("cpu_quota"), args.get("cpu_period") or DEFAULT_PERIOD_USEC)
     io_max: dict[str, dict[str, object]] = {}
     for flag, field in _IO.items():
         for device, amount in args.get(flag, []):
@@ -184,6 +199,10 @@ def read_limits(args: Args) -> dict[str, object]:
     if io_max:
         fields["io_max"] = io_max
     return fields | read_more(args)
+
+
+def _cores(quota: int | str, period_usec: int) -> float | str:
+    return quota / period_usec if isinstance(quota, int) else quota
 
 
 def _swap_alone(memory: int | str | None, both: int | str) -> int | str:

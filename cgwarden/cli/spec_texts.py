@@ -211,7 +211,7 @@ def security(text: str) -> tuple[str, Any]:
     if key == "apparmor" and value:
         return "apparmor", value
     if key == "label" and value:
-        return "selinux", value
+        return "selinux", "" if value == "disable" else value
     if key == "mdwe" and value in ("", "true"):
         return "mdwe", True
     if key == "no-new-privileges" and value in ("", "true"):

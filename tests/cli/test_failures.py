@@ -121,7 +121,7 @@ BAD = [
     (["freeze", "a\0b"], r"'a\x00b'"),
     (["limit", "t", "--memory", "-1"], "--memory: '-1' is negative"),
     (["limit", "t", "--cpus", "nan"], "--cpus: 'nan'"),
-    (["limit", "t", "--pids-limit", "-1"], "--pids-limit: '-1'"),
+    (["limit", "t", "--pids-limit", "-2"], "--pids-limit: '-2'"),
     (["limit", "t", "--memory", "1g", "--for", "0s"], "--for: '0s' is out of range: from 0.1s to 30d"),
     (["freeze", "t", "--for", "31d"], "--for: '31d' is out of range: from 0.1s to 30d"),
     (["limit", "t", "--force"], "--force needs a limit"),

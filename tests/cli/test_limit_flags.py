@@ -64,6 +64,27 @@ def test_a_flag_becomes_its_field(flags: list[str], fields: dict[str, Any]) -> N
     assert args.words == ["web"]
 
 
+# docker's own words for "no limit" and "as the kernel has it".
+DOCKERS: list[tuple[list[str], dict[str, Any]]] = [
+    (["--pids-limit", "-1"], {"pids_max": "max"}),
+    (["--pids-limit=0"], {"pids_max": "max"}),
+    (["--cpu-quota", "-1"], {"cpu_max_cores": "max"}),
+    (["--cpu-quota", "-1", "--cpu-period", "50000"], {"cpu_max_cores": "max", "cpu_period_usec": 50000}),
+    (["--cpu-quota", "50000", "--cpu-period", "0"], {"cpu_max_cores": 0.5}),
+    (["--cpus", "1.5", "--cpu-quota", "0"], {"cpu_max_cores": 1.5}),
+    (["--cpu-shares", "0"], {}),
+    (["--memory-swappiness", "-1"], {}),
+    (["--blkio-weight", "0"], {}),
+]
+
+
+@pytest.mark.parametrize(
+    ("flags", "fields"), DOCKERS, ids=lambda value: " ".join(value) if isinstance(value, list) else ""
+)
+def test_dockers_values_mean_what_docker_means(flags: list[str], fields: dict[str, Any]) -> None:
+    assert read_limits(limit.VERBS["limit"].parse([*flags, "web"])) == fields
+
+
 def test_every_limit_has_a_flag() -> None:
     assert {field for _, fields in FLAGS for field in fields} == set(LIMIT_FIELDS)
 
@@ -75,6 +96,9 @@ def test_every_limit_has_a_flag() -> None:
         (["--oom-kill-disable"], "--oom-kill-disable: a container at its limit would hang"),
         (["--cpu-rt-runtime", "5"], "--cpu-rt-runtime: real-time groups"),
         (["--blkio-weight-device", "/dev/sda:5"], "--blkio-weight-device: weights are for all disks"),
+        (["--device-cgroup-rule", "c 10:200 rwm"], "--device-cgroup-rule: rules follow the devices"),
+        (["--pids-limit", "-2"], "--pids-limit: '-2' is negative"),
+        (["--cpu-quota", "999"], "--cpu-quota: "),
         (["--hugetlb", "64M"], "--hugetlb: '64M' is not PAGE:SIZE"),
         (["--rdma", "mlx:handles=5"], "--rdma: 'mlx:handles=5' is not DEVICE:hca_handle=N"),
         (["--memory-swappiness", "201"], "--memory-swappiness: "),

@@ -228,3 +228,12 @@ def test_logs_come_apart_and_with_times_if_wished(stub: Stub, cli: Cli) -> None:
     assert cli("logs", "web").out == "hello\nno end"
     assert cli("logs", "-t", "--tail", "5", "web").out.startswith("2026-01-31T08:00:00Z hello\n")
     assert stub.asked[-1].query == "format=jsonl&tail=5"
+
+
+def test_no_label_asks_nothing_of_a_host_without_selinux(stub: Stub, cli: Cli) -> None:
+    stub.on("POST /api/v1/containers", container("t"), 201)
+
+    for word in ("label=disable", "label:disable"):
+        done = cli("run", "-d", "--name", "t", "--rootfs", "/", "--security-opt", word, "--", "true")
+        assert done.code == 0
+        assert stub.asked[-1].body["selinux"] == ""

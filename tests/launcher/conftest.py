@@ -198,6 +198,12 @@ def eventually(look: Callable[[], bool], timeout_sec: float = 10.0) -> bool:
     return True
 
 
+def whole_disk() -> str:
+    """`major:minor` of one that every host has."""
+    disks = (path for path in Path("/sys/dev/block").iterdir() if not (path / "partition").exists())
+    return min(disk.name for disk in disks)
+
+
 @pytest.fixture
 def probe(launcher: Launcher, run: Run) -> Probe:
     """Attempts of a hostile program in a container of this machine's own root, and what came of each."""

@@ -79,6 +79,29 @@ def test_a_device_that_cannot_be_given_is_refused_by_field(
     assert not place.remains("t")
 
 
+def test_a_device_given_twice_is_given_once(output: Output) -> None:
+    twice = [*device("/dev/net/tun"), *device("/dev/net/tun"), *device("/dev/net")]
+
+    assert output("(exec 3<>/dev/net/tun) && echo opened", devices=twice) == ["opened"]
+
+
+@pytest.mark.parametrize(
+    ("second", "field"),
+    [
+        (device("/dev/kmsg", "/dev/x"), "devices/1/target: /dev/x is given twice"),
+        (device("/dev/net/tun", "/dev/x", "r"), "devices/1/target: /dev/x is given twice"),
+        (device("/dev/kmsg", "/dev/x/y"), "devices: /dev/x cannot be a device and have others below"),
+    ],
+)
+def test_two_devices_for_one_place_are_refused_by_field(
+    place: Place, run: Run, second: list[dict[str, object]], field: str
+) -> None:
+    with pytest.raises(BadSpec, match=field):
+        run("true", devices=[*device("/dev/net/tun", "/dev/x"), *second])
+
+    assert not place.remains("t")
+
+
 def test_resource_limits_are_those_asked_for_in_exec_too(run: Run, launcher: Launcher) -> None:
     container = run("sleep 60", rlimits={"nofile": [100, 200], "core": [0, 0], "nproc": [50, 60]})
 

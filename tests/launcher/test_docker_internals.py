@@ -3,6 +3,7 @@
 What this host's kernel lacks (AppArmor, device mapper, a unified tree alone) runs in the guest.
 """
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -12,19 +13,13 @@ from pathlib import Path
 
 import pytest
 
-from launcher import BadSpec, Container, Launcher
+from cgroupfs import InterfaceCounters, IoLimit, read_net
+from launcher import BadSpec, Container, ContainerSpec, Launcher
 from launcher.images import ImageConfig
-from launcher.network import netns
-from tests.launcher.conftest import NetPlace, Place, eventually
-from tests.launcher.hosts import (
-    HOST_ADDRESS,
-    OUTSIDE_ADDRESS,
-    NetworkHost,
-    answer_of,
-    namespace_of,
-    open_in,
-)
-from tests.launcher.rootfs.conftest import with_btrfs
+from launcher.scene.capabilities import plan_capabilities
+from launcher.seccomp import filters
+from tests.launcher.conftest import Place, eventually, whole_disk
+from tests.launcher.rootfs.conftest import btrfs_at, with_btrfs
 
 pytestmark = pytest.mark.kernel
 
@@ -51,10 +46,15 @@ def root_type(launcher: Launcher) -> str:
 
 @pytest.fixture
 def image(launcher: Launcher, busybox_root: Path, tmp_path: Path) -> str:
-    """The busybox root as an image of one layer."""
+    return import_image(launcher, tmp_path, busybox_root)
+
+
+def import_image(launcher: Launcher, tmp_path: Path, *sources: Path) -> str:
+    """The busybox root, and what else shall be at its top, as an image of one layer."""
     path = tmp_path / "layer.tar"
     with tarfile.open(path, "w") as tar:
-        tar.add(busybox_root, arcname=".")
+        for source in sources:
+            tar.add(source, arcname="." if source.is_dir() else source.name)
     with path.open("rb") as file:
         launcher.images.tag("base:1", [launcher.images.add_layer(file)], ImageConfig())
     return "base:1"
@@ -65,10 +65,29 @@ def btrfs(place: Place, tmp_path: Path) -> Iterator[str]:
     yield from with_btrfs(place, tmp_path)
 
 
-def test_root_directory_and_chroot_with_mount_namespace_pivot_root(run: Run, output: Output) -> None:
+# The way out of a chroot: the working directory stays above the new root, and `..` leads on from there.
+OUT_OF_A_CHROOT = """
+import os
+inside = os.stat("/")
+os.mkdir("/jail")
+os.chroot("/jail")
+for _ in range(64):
+    os.chdir("..")
+os.chroot(".")
+print(os.path.samestat(os.stat("/"), inside))
+"""
+
+
+def test_root_directory_and_chroot_with_mount_namespace_pivot_root(
+    run: Run, output: Output, launcher: Launcher, busybox_root: Path
+) -> None:
     """The chroot that is the fallback: tests/launcher/rootfs/test_changing.py."""
+    wish = {"name": "t", "rootfs": str(busybox_root), "command": ["true"]}
+    assert "pivot_root into the root" in launcher.describe(ContainerSpec.from_wire(wish))
     assert output("ls -d /../bin; ls -d /../boot 2>/dev/null; echo .") == ["/../bin", "."]
 
+    python = [os.path.realpath(sys.executable), "-I", "-S", "-c", OUT_OF_A_CHROOT]
+    assert output(python, rootfs="/", cap_add=["SYS_CHROOT"]) == ["True"], "a second chroot leads nowhere"
     container = run("sleep 60")
     inside = Path(f"/proc/{container.pid}/mountinfo").read_text().splitlines()
     assert [line.split()[4] for line in inside].count("/") == 1, "the host's root is detached, not covered"
@@ -124,6 +143,27 @@ def test_vfs_driver_vfs(launcher: Launcher, run: Run, busybox_root: Path) -> Non
     assert copy.stat().st_ino != original.stat().st_ino
 
 
+def test_vfs_driver_vfs_shares_blocks_where_the_file_system_can(
+    short_dir: Path, cgroup_parent: str, tmp_path: Path, busybox_root: Path
+) -> None:
+    place, large = Place(short_dir, cgroup_parent), tmp_path / "large"
+    large.write_bytes(os.urandom(8 * MIB))
+    with btrfs_at(place.state_dir, tmp_path), contextlib.closing(place):
+        launcher = place.launcher()
+        wish = {"name": "t", "image": import_image(launcher, tmp_path, busybox_root, large), "driver": "vfs"}
+
+        launcher.run(ContainerSpec.from_wire(wish | {"command": ["sleep", "60"], "stop_timeout_sec": 0.1}))
+
+        copy = place.state_dir / "containers/t/tree/large"
+        subprocess.run(["btrfs", "filesystem", "sync", place.state_dir], check=True, capture_output=True)
+        told = subprocess.run(
+            ["btrfs", "filesystem", "du", "--raw", copy], capture_output=True, text=True, check=True
+        )
+        total, exclusive = told.stdout.splitlines()[-1].split()[:2]
+        assert (int(total), int(exclusive)) == (8 * MIB, 0), "every block is the layer's"
+        assert copy.read_bytes() == large.read_bytes()
+
+
 @pytest.mark.host_has("devmapper")
 def test_copy_on_write_block_devices_driver_devmapper(launcher: Launcher, run: Run) -> None:
     run("echo new > /etc/new; sleep 60", driver="devmapper")
@@ -167,7 +207,12 @@ def test_process_trees_mounts_network_users_host_names_ipc(launcher: Launcher, r
 
 
 def test_cgroups_cpu_memory_block_io_devices_network_numa_freezer(run: Run, place: Place) -> None:
-    limits = {
+    """Devices: `test_device_cgroups`; a network's rates: test_docker_internals_networks.py."""
+    offered = run("sleep 60", name="offered").cgroup
+    assert offered is not None
+    weight = {"blkio_weight": 300} if offered.read_limits().blkio_weight is not None else {}
+    disk = whole_disk()
+    limits = weight | {
         "cpu_max_cores": 0.5,
         "memory_max_bytes": 64 * MIB,
         "memory_swap_max_bytes": 0,
@@ -175,18 +220,26 @@ def test_cgroups_cpu_memory_block_io_devices_network_numa_freezer(run: Run, plac
         "cpuset_cpus": "0",
         "cpuset_mems": "0",
     }
-    container = run("sleep 60", limits=limits)
+    throttle = {"read_bytes_per_sec": MIB, "writes_per_sec": 100}
+    container = run("nc 127.0.0.1 9; sleep 60", limits=limits | {"io_max": {disk: throttle}})
 
     assert container.cgroup is not None
     now = container.cgroup.read_limits()
     assert {field: getattr(now, field) for field in limits} == limits
+    assert now.io_max == {disk: IoLimit(**throttle)}
+
+    def counted() -> tuple[InterfaceCounters, ...]:
+        return read_net(container.pid or 0) or ()
+
+    assert [each.name for each in counted()] == ["lo"], "its own counters, not the host's"
+    assert eventually(lambda: counted()[0].rx_packets > 0)
+    numa = container.cgroup.read_slow().numa
+    assert numa is not None
+    assert sum(sum(node) for node in numa.values()) > 0
     assert container.cgroup.freeze()
     assert container.read_state() == "frozen"
     assert container.cgroup.thaw()
-    assert {"cpu", "memory", "devices", "freezer", "cpuset"} <= set(container.cgroup.paths()) | {
-        "devices",
-        "freezer",
-    }
+    assert {"cpu", "memory", "blkio", "cpuset", "pids"} <= set(container.cgroup.paths())
 
 
 def test_linux_capabilities(run: Run, launcher: Launcher) -> None:
@@ -210,6 +263,10 @@ def test_user_namespaces_unprivileged_users(run: Run, launcher: Launcher) -> Non
     assert abs(bases[0] - bases[1]) >= 65536, "disjoint"
     assert min(bases) > 0, "root inside is nobody outside"
     assert lines_of(launcher, "one", "stat", "-c", "%u", "/bin/busybox") == ["0"], "files are shifted"
+    for pid, base in zip(pids.values(), bases, strict=True):
+        mine = Path(f"/proc/{pid}/root/tmp/mine")
+        assert eventually(mine.exists)
+        assert (mine.stat().st_uid, mine.stat().st_gid) == (base, base), "what it makes is nobody's outside"
 
 
 def test_nosuid_and_read_only_mounts(output: Output, tmp_path: Path) -> None:
@@ -233,15 +290,26 @@ def test_nosuid_and_read_only_mounts(output: Output, tmp_path: Path) -> None:
     assert {"rw", "nosuid", "nodev"} <= set(options["/scratch"].split(","))
 
 
-def test_seccomp_bpf(output: Output) -> None:
+def test_seccomp_bpf(output: Output, place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     refuse_mkdir = {
         "defaultAction": "SCMP_ACT_ALLOW",
         "syscalls": [{"names": ["mkdir", "mkdirat"], "action": "SCMP_ACT_ERRNO", "errnoRet": 38}],
     }
 
-    assert output("grep ^Seccomp: /proc/self/status; unshare -m true 2>&1")[0].split()[1] == "2"
+    status, refused = output("grep ^Seccomp: /proc/self/status; unshare -U true 2>&1")
+    assert status.split()[1] == "2"
+    assert "Operation not permitted" in refused
+    assert output("unshare -U true 2>&1; echo $?", seccomp="unconfined") == ["0"], "the filter, nothing else"
     assert "Function not implemented" in output("mkdir /x 2>&1", seccomp=refuse_mkdir)[0]
     assert output("grep ^Seccomp: /proc/self/status", seccomp="unconfined")[0].split()[1] == "0"
+
+    def compile_again(*_: object) -> bytes:
+        raise AssertionError("this profile was compiled before")
+
+    monkeypatch.setattr(filters, "compile_profile", compile_again)
+    assert "Function not implemented" in output("mkdir /x 2>&1", seccomp=refuse_mkdir)[0]
+    next_daemon = filters.Filters(f"{place.state_dir}/seccomp")
+    assert next_daemon.program(refuse_mkdir, plan_capabilities((), ()))[0]
 
 
 def test_grsec_and_pax_what_replaces_them_in_mainline(output: Output) -> None:
@@ -259,14 +327,17 @@ def test_grsec_and_pax_what_replaces_them_in_mainline(output: Output) -> None:
 
 
 def test_device_cgroups(output: Output) -> None:
-    look = (
-        "head -c1 /dev/zero | wc -c; head -c1 /dev/zero2 2>&1 | wc -c; head -c1 /dev/mine 2>/dev/null | wc -c"
-    )
+    look = "head -c1 /dev/zero | wc -c; head -c1 /dev/mine 2>/dev/null | wc -c"
+    # /dev is not mounted nodev, and the node is the container's own: its cgroup alone can refuse.
+    tun = "mknod /dev/made c 10 200; (exec 3<>/dev/made) 2>&1 && echo opened"
 
-    assert output(look)[0] == "1"
-    assert output(look, devices=[{"source": "/dev/zero", "target": "/dev/mine"}])[2] == "1"
-    made = output("mknod /tmp/disk b 7 0 && head -c1 /tmp/disk 2>&1", cap_add=["MKNOD"])
-    assert "Operation not permitted" in made[-1] or "Permission denied" in made[-1]
+    assert output(look) == ["1", "0"]
+    assert output(look, devices=[{"source": "/dev/zero", "target": "/dev/mine"}]) == ["1", "1"]
+    assert "Operation not permitted" in output(tun, cap_add=["MKNOD"])[-1]
+    given = [{"source": "/dev/net/tun", "permissions": "rw"}]
+    assert output(tun, cap_add=["MKNOD"], devices=given) == ["opened"]
+    given = [{"source": "/dev/net/tun", "permissions": "r"}]
+    assert "Operation not permitted" in output(tun, cap_add=["MKNOD"], devices=given)[-1]
 
 
 @pytest.mark.host_has("apparmor")
@@ -275,8 +346,12 @@ def test_access_control_apparmor(run: Run, output: Output) -> None:
 
     label = Path(f"/proc/{container.pid}/attr/current").read_text().strip()
     assert label == "cgwarden-default (enforce)"
-    denied = "mount -t tmpfs none /tmp 2>&1; echo $?"
-    assert output(denied, cap_add=["SYS_ADMIN"], seccomp="unconfined")[-1] != "0"
+    mount, given = (
+        "mount -t tmpfs none /tmp 2>&1; echo $?",
+        {"cap_add": ["SYS_ADMIN"], "seccomp": "unconfined"},
+    )
+    assert output(mount, **given)[-1] != "0"
+    assert output(mount, apparmor="unconfined", **given) == ["0"], "the profile, nothing else"
 
 
 @pytest.mark.parametrize(
@@ -303,43 +378,3 @@ def test_namespace_aware_proc_and_sys(output: Output) -> None:
     assert lines[1:4] == ["1", "1", "0"]
     assert int(lines[4]) < 60
     assert lines[5:] == ["5", "1"]
-
-
-def test_networks_none_host_bridge_masquerade_port_publishing_and_rates(
-    net_place: NetPlace, net_host: NetworkHost
-) -> None:
-    launcher = net_place.launcher()
-    rates = {"net_egress_bits_per_sec": 10**7, "net_ingress_bits_per_sec": 2 * 10**7}
-    ports = [{"container_port": 80, "host_port": 8080}]
-    bridge = launcher.run(net_place.spec("bridge", "nc -ll -p 80 -e cat", publish=ports, **rates))
-    launcher.run(net_place.spec("none", network="none"))
-    launcher.run(net_place.spec("host", network="host"))
-
-    devices = {name: lines_of(launcher, name, "ls", "/sys/class/net") for name in ("none", "bridge", "host")}
-    assert devices["none"] == ["lo"]
-    assert sorted(devices["bridge"]) == ["eth0", "lo"]
-    assert "eth9" in devices["host"]
-    assert lines_of(launcher, "none", "cat", "/sys/class/net/lo/flags") == ["0x9"]  # up, loopback
-    assert eventually(lambda: answer_of(net_host.outside, HOST_ADDRESS, 8080) == "hello")
-    assert answer_of(net_host.namespace, "127.0.0.1", 8080) == "hello"
-    with namespace_of(bridge.pid) as inside, open_in(net_host.outside) as server:
-        server.bind((OUTSIDE_ADDRESS, 7000))
-        server.listen()
-        with open_in(inside) as client:
-            client.connect((OUTSIDE_ADDRESS, 7000))  # masqueraded: nobody out there knows the way back
-        with netns.inside(inside):
-            shaped_inside = net_host.run("tc", "qdisc", "show", "dev", "eth0")
-    told = launcher.network_of(bridge)
-    assert told is not None
-    assert "tbf" in shaped_inside and "rate 10Mbit" in shaped_inside
-    assert "tbf" in net_host.run("tc", "qdisc", "show", "dev", told["link"])
-
-
-def test_etc_hosts_resolv_conf_and_hostname_of_its_own(output: Output) -> None:
-    wishes = {"hostname": "box", "extra_hosts": {"db": "192.0.2.7"}, "dns": ["192.0.2.53"]}
-
-    lines = output("cat /etc/hostname /etc/resolv.conf /etc/hosts; hostname", **wishes)
-
-    assert [lines[0], lines[-1]] == ["box", "box"]
-    assert lines[1] == "nameserver 192.0.2.53"
-    assert "192.0.2.7\tdb" in lines

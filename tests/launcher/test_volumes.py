@@ -359,3 +359,8 @@ def test_a_dry_run_shows_every_mount_and_makes_none(
     assert "enter a user namespace of its own: ids 0 to 65535 inside are" in text
     assert not (place.state_dir / "volumes").exists()
     assert not place.remains("t")
+
+
+def test_a_tmpfs_is_offered_its_own_options_and_no_volumes(output: Output) -> None:
+    with pytest.raises(BadSpec, match=r"tmpfs/0/options: 'nocopy' is none of .*, noexec, exec$"):
+        output("true", tmpfs=[{"target": "/t", "options": ["nocopy"]}])

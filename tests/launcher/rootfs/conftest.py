@@ -30,17 +30,26 @@ def driver(request: pytest.FixtureRequest, place: Place, tmp_path: Path) -> Iter
 
 
 def with_btrfs(place: Place, tmp_path: Path) -> Iterator[str]:
-    image, top = tmp_path / "btrfs.img", place.state_dir / "btrfs"
+    with btrfs_at(place.state_dir / "btrfs", tmp_path):
+        yield "btrfs"
+        for launcher in place.launchers[-1:]:
+            for container in launcher.containers():
+                launcher.remove(container.name, force=True)
+
+
+@contextlib.contextmanager
+def btrfs_at(top: Path, tmp_path: Path) -> Iterator[None]:
+    """A btrfs of its own, mounted at a directory that is made for it."""
+    image = tmp_path / "btrfs.img"
     with open(image, "wb") as file:
         file.truncate(512 << 20)
     subprocess.run(["mkfs.btrfs", "-q", image], check=True, stdout=subprocess.DEVNULL)
     top.mkdir(parents=True)
     subprocess.run(["mount", "-o", "loop,noatime", image, top], check=True)
-    yield "btrfs"
-    for launcher in place.launchers[-1:]:
-        for container in launcher.containers():
-            launcher.remove(container.name, force=True)
-    subprocess.run(["umount", top], check=True)
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", top], check=True)
 
 
 @pytest.fixture
