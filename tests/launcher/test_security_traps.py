@@ -380,12 +380,16 @@ def test_no_terminal_of_the_starter_can_be_typed_into(output: Output) -> None:
 
 
 @pytest.mark.parametrize(
-    "user", ["0x0", "+0", " 0", "0\n", "4294967295", "00000000000000000000", "1000:0:0", "²"]
+    "user",
+    ["0x0", "+0", " 0", "0\n", "4294967295", "00000000000000000000", "1000:0:0", "²", "", ":", "0:", "-1"],
 )
-def test_a_user_is_parsed_strictly(run: Run, user: str) -> None:
+def test_a_user_is_parsed_strictly(run: Run, launcher: Launcher, user: str) -> None:
     """crun CVE-2026-30892: what is not a user is never taken for root."""
     with pytest.raises(LauncherError, match="user: "):
         run("id", user=user)
+    run("sleep 60")
+    with pytest.raises(LauncherError, match="user: "):
+        launcher.exec("t", ["id"], user=user)
 
 
 def test_the_programs_path_is_our_own_where_the_spec_has_none(output: Output) -> None:

@@ -2,7 +2,9 @@
 
 import ctypes
 import os
+import shutil
 import socket
+import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -53,6 +55,26 @@ def test_a_volume_is_nosuid_and_nodev_unless_told_otherwise(output: Output, shar
     assert {"rw", "nosuid", "nodev"} <= options_of(default[0])
     assert {"ro", "nosuid", "nodev", "noexec"} <= options_of(strict[0])
     assert not {"nosuid", "nodev"} & options_of(lifted[0])
+
+
+@pytest.mark.parametrize(("options", "outside"), [((), "65534"), (("suid",), "0")])
+def test_a_setuid_file_on_a_volume_makes_nobody_root(
+    run: Run, launcher: Launcher, shared: Path, options: tuple[str, ...], outside: str
+) -> None:
+    """In the container, which never gains privileges, with any options. A process of the host's own in its
+    mount namespace may: there the volume's nosuid alone is what keeps it from that.
+    """
+    shutil.copy("/usr/bin/id", shared / "id")  # busybox would drop the privilege by itself
+    (shared / "id").chmod(0o4755)
+    container = run(["sleep", "60"], rootfs="/", volumes=volume(shared, "/mnt", *options))
+
+    session = launcher.exec("t", ["/mnt/id", "-u"], user="65534:65534")
+    inside = b"".join(data for _stream, data in session)
+    enter = ["nsenter", "-t", str(container.pid), "-m", "-S", "65534", "-G", "65534"]
+    done = subprocess.run([*enter, "/mnt/id", "-u"], capture_output=True, text=True, check=True)
+
+    assert inside == b"65534\n"
+    assert done.stdout == f"{outside}\n"
 
 
 def test_a_program_on_a_noexec_volume_does_not_run(output: Output, shared: Path) -> None:
