@@ -18,8 +18,9 @@ from launcher import network as networking
 from launcher.files import layering
 from launcher.images import errors as imaging
 from launcher.rootfs import changes, driver, entries, roots
+from launcher.wanted import NotWanted
 from monitor import UnknownMetric
-from web.problems import INTERNAL, INVALID, TIMEOUT, Kind, Problem, answer, at, of_status
+from web.problems import BUSY, INTERNAL, INVALID, TIMEOUT, Kind, Problem, answer, at, of_status
 from web.queries import complain
 
 _LOG: Final = logging.getLogger("cgwarden.web")
@@ -118,6 +119,7 @@ KINDS: Final[dict[type[Exception], Kind]] = {
     launching.CannotCommit: _CANNOT_COMMIT,
     launching.CannotCopy: _CANNOT_COPY,
     launching.LaunchFailed: _LAUNCH_FAILED,
+    NotWanted: BUSY,
     launching.LauncherError: _LAUNCH_FAILED,
     imaging.UnknownImage: _UNKNOWN_IMAGE,
     imaging.AmbiguousImage: INVALID,

@@ -17,6 +17,7 @@ from web.access import requires
 from web.bodies import Fields, read_object
 from web.containers import parts_of
 from web.doc import answers, takes
+from web.giving_up import while_wanted
 from web.problems import Invalid, at
 from web.scopes import ADMIN, READ
 from web.wire import reply
@@ -42,7 +43,7 @@ async def list_images(request: Request) -> Response:
 )
 async def pull(request: Request) -> Response:
     """Pull an image from a registry; answered when it is here. It goes on when the client hangs up."""
-    services, threads = parts_of(request)
+    services, _threads = parts_of(request)
     fields = Fields(await read_object(request))
     reference = _required(fields, "reference")
     insecure, auth_file = fields.flag("insecure"), fields.text("auth_file", most=LONGEST_PATH) or ""
@@ -52,7 +53,7 @@ async def pull(request: Request) -> Response:
         with _naming("reference"):
             return pull_image(services.launcher.images, reference, insecure=insecure, auth_file=auth_file)
 
-    return reply((await threads.wait(act)).to_wire())
+    return reply((await while_wanted(request, act, by_client=False)).to_wire())
 
 
 @router.post(
@@ -62,8 +63,11 @@ async def pull(request: Request) -> Response:
     openapi_extra=takes("ImportWish"),
 )
 async def import_images(request: Request) -> Response:
-    """Import an OCI layout, what `docker save` wrote, or a root directory's tar archive, from a path here."""
-    services, threads = parts_of(request)
+    """Import an OCI layout, what `docker save` wrote, or a root directory's tar archive, from a path here.
+
+    It ends, and nothing is kept, when the client hangs up.
+    """
+    services, _threads = parts_of(request)
     fields = Fields(await read_object(request))
     path = _required(fields, "path", most=LONGEST_PATH)
     reference, kind = fields.text("reference"), fields.text("kind") or "auto"
@@ -82,7 +86,7 @@ async def import_images(request: Request) -> Response:
         with _naming("reference"):
             return import_image(services.launcher.images, path, reference, kind=kind, config=config)
 
-    return reply({"images": [image.to_wire() for image in await threads.wait(act)]})
+    return reply({"images": [image.to_wire() for image in await while_wanted(request, act)]})
 
 
 @router.post(

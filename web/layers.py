@@ -11,6 +11,7 @@ from web.access import requires
 from web.bodies import Fields, read_object
 from web.containers import parts_of
 from web.doc import answers, takes
+from web.giving_up import while_wanted
 from web.names import Name
 from web.problems import Invalid, at
 from web.scopes import ADMIN, OPERATE
@@ -43,15 +44,18 @@ def change_view(change: Change) -> dict[str, Any]:
     openapi_extra=takes("CommitWish"),
 )
 async def commit_container(request: Request, name: Name) -> Response:
-    """Make an image of the container's own and its changes; a running one is frozen while they are read."""
-    services, threads = parts_of(request)
+    """Make an image of the container's own and its changes; a running one is frozen while they are read.
+
+    It ends, and nothing is kept, when the client hangs up.
+    """
+    services, _threads = parts_of(request)
     fields = Fields(await read_object(request))
     reference = fields.text("reference")
     fields.finish()
     if not reference:
         raise Invalid("reference is missing", [at("/reference", "a name for the image, as in `web:1`")])
     try:
-        image = await threads.wait(services.launcher.commit, name, reference)
+        image = await while_wanted(request, lambda: services.launcher.commit(name, reference))
     except BadReference as error:
         raise Invalid(str(error), [at("/reference", str(error))]) from None
     return reply(image.to_wire(), 201)

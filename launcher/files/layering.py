@@ -19,6 +19,7 @@ from launcher.registry import Registry
 from launcher.rootfs.changes import Change
 from launcher.rootfs.layertar import Bounds
 from launcher.site import Site
+from launcher.wanted import is_wanted
 
 _FREEZE_SEC: Final = 10.0
 
@@ -48,7 +49,9 @@ class Layering:
         container = entry.container
         below = self._layers_below(container)
         # `rm -f` and `restart` end its processes, frozen or not, and then wait for the lock that we hold.
-        bounds = Bounds(most_bytes=self._images.limits.layer_bytes, is_over=lambda: entry.held)
+        bounds = Bounds(
+            most_bytes=self._images.limits.layer_bytes, is_over=lambda: entry.held or not is_wanted()
+        )
         os.makedirs(f"{self._site.state_dir}/layers", 0o700, exist_ok=True)
         with tempfile.TemporaryFile(dir=f"{self._site.state_dir}/layers") as file:
             with entry.lock, _held_still(container), _explained(name):

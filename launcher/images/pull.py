@@ -33,6 +33,7 @@ from launcher.images.sources import DirectorySource
 from launcher.images.store import ImageStore
 from launcher.images.unpacking import Blob
 from launcher.removal import try_remove_tree
+from launcher.wanted import run_while_wanted
 
 _POLICY: Final = "/etc/containers/policy.json"
 _PASSED_ON: Final = re.compile(
@@ -180,14 +181,12 @@ def _skopeo(
         command.append(f"--{prefix}tls-verify=false")
     if pull.auth_file:
         command += [f"--{prefix}authfile", pull.auth_file]
-    done = subprocess.run(
+    done = run_while_wanted(
         [sys.executable, "-I", "-S", "-c", _EXEC, str(most_bytes), *command, *words],
         stdin=subprocess.DEVNULL,
-        capture_output=True,
         cwd=scratch,
         env={"PATH": defaults.PATH, "TMPDIR": scratch}
         | {key: value for key, value in os.environ.items() if _PASSED_ON.fullmatch(key)},
-        check=False,
     )
     if done.returncode:
         raise PullFailed(f"cannot pull {pull.reference}: {_why(done.stderr.decode(errors='replace'), pull)}")

@@ -16,6 +16,7 @@ from launcher.images import errors
 from launcher.images.errors import BadImage
 from launcher.images.streams import Limits
 from launcher.records import opened_directory
+from launcher.wanted import run_while_wanted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,15 +63,13 @@ def read_confined(request: Mapping[str, Any], source: int, root: str, fds: tuple
 
 
 def run_worker(request: Mapping[str, Any], source: int | None, fds: tuple[int, ...]) -> Any:
-    """Start a worker, wait for it, and give back what it answers."""
+    """Start a worker, wait for it, and give back what it answers; NotWanted ends it."""
     whole = json.dumps({**request, "parent": os.getpid()})
-    done = subprocess.run(
+    done = run_while_wanted(
         interpreter.command("launcher.images.worker", whole, site=True),
         stdin=subprocess.DEVNULL if source is None else source,
-        capture_output=True,
         pass_fds=fds,
         env=interpreter.environment(),
-        check=False,
     )
     try:
         answer = json.loads(done.stdout)

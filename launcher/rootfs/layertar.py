@@ -159,7 +159,7 @@ class _Tar:
 
     def _write(self, data: bytes) -> None:
         if self._bounds.is_over():
-            raise CannotCommit("the container is being removed or restarted: no image was made of it")
+            raise CannotCommit("no image was made: the container is removed or restarted, or the client left")
         self._digest.update(data)
         self._out.write(data)
 

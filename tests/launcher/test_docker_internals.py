@@ -206,6 +206,11 @@ def test_process_trees_mounts_network_users_host_names_ipc(launcher: Launcher, r
         assert namespace(host.pid, kind) == namespace("self", kind)
 
 
+def memory_of_nodes(container: Container) -> int:
+    assert container.cgroup is not None
+    return sum(sum(node) for node in (container.cgroup.read_slow().numa or {}).values())
+
+
 def test_cgroups_cpu_memory_block_io_devices_network_numa_freezer(run: Run, place: Place) -> None:
     """Devices: `test_device_cgroups`; a network's rates: test_docker_internals_networks.py."""
     offered = run("sleep 60", name="offered").cgroup
@@ -233,9 +238,7 @@ def test_cgroups_cpu_memory_block_io_devices_network_numa_freezer(run: Run, plac
 
     assert [each.name for each in counted()] == ["lo"], "its own counters, not the host's"
     assert eventually(lambda: counted()[0].rx_packets > 0)
-    numa = container.cgroup.read_slow().numa
-    assert numa is not None
-    assert sum(sum(node) for node in numa.values()) > 0
+    assert eventually(lambda: memory_of_nodes(container) > 0)
     assert container.cgroup.freeze()
     assert container.read_state() == "frozen"
     assert container.cgroup.thaw()

@@ -1,13 +1,20 @@
 """Images over the API: a real store behind it, in a directory of the test's own."""
 
+import contextlib
 import gzip
 import json
+import os
+import tarfile
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import psutil
 import pytest
 
 from tests.launcher.images.archives import Layout, digest, docker_archive, file, layer
-from tests.web.rig import Rig
+from tests.web.client import PATIENCE_SEC, wait_until
+from tests.web.rig import Rig, running
 
 LAYER = layer(file("bin/tool", b"x", mode=0o755))
 
@@ -122,3 +129,49 @@ def test_an_import_that_holds_no_image_for_us_changes_nothing(rig: Rig) -> None:
     assert (answer.status, answer.slug) == (422, "bad-image")
     assert rig.get("/api/v1/images").json == {"images": []}
     assert json.loads(answer.body)["detail"].count("\n") == 0
+
+
+def long_import(rig: Rig) -> dict[str, str]:
+    """What asks for the import of a root with a file that takes many seconds to read."""
+    archive, info = rig.directory / "long.tar", tarfile.TarInfo("big")
+    info.size = 6 << 30
+    archive.write_bytes(info.tobuf())
+    os.truncate(archive, info.size + 2048)
+    return {"path": str(archive), "kind": "root", "reference": "long:1"}
+
+
+def is_at_work() -> bool:
+    """Is a process of ours reading an archive?"""
+    with contextlib.suppress(psutil.NoSuchProcess):
+        return any("launcher.images.worker" in " ".join(one.cmdline()) for one in psutil.Process().children())
+    return False
+
+
+def is_over() -> bool:
+    return not is_at_work() and all(thread.name != "web wait" for thread in threading.enumerate())
+
+
+@pytest.mark.kernel
+def test_an_import_ends_when_its_client_hangs_up(rig: Rig) -> None:
+    body = json.dumps(long_import(rig))
+    head = "POST /api/v1/images/import HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+    connection = rig.connect()
+    connection.sendall(f"{head}Content-Length: {len(body)}\r\n\r\n{body}".encode())
+    wait_until(is_at_work)
+
+    connection.close()
+
+    wait_until(is_over)
+    assert rig.get("/api/v1/images").json == {"images": []}
+
+
+@pytest.mark.kernel
+def test_the_end_of_the_daemon_does_not_wait_for_an_import() -> None:
+    with running() as rig, ThreadPoolExecutor(1) as pool:
+        asked = pool.submit(rig.ask, "POST", "/api/v1/images/import", long_import(rig))
+        wait_until(is_at_work)
+
+        rig.server.stop()
+
+        assert asked.result(PATIENCE_SEC).status == 503
+        assert not is_at_work()

@@ -4,12 +4,13 @@ import json
 import re
 import subprocess
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from tests.cli.real import Running, running
-from tests.web.client import Client, wait_until
+from tests.web.client import PATIENCE_SEC, Client, wait_until
 from tests.web.test_metrics import CADVISOR, promtool, samples
 
 pytestmark = pytest.mark.kernel
@@ -164,3 +165,22 @@ def test_waiting_follows_the_container_to_its_end(api: Client) -> None:
     assert api.ask("POST", f"{WEB}/wait", {"timeout_sec": 10}).json == {"exit_code": 137}
     assert api.get(WEB).json["state"] == "exited"
     assert api.ask("POST", f"{WEB}/freeze").status in (404, 409)
+
+
+def test_the_end_of_the_daemon_thaws_what_a_commit_has_frozen(daemon: Running, busybox_root: Path) -> None:
+    script = "truncate -s 8G /big; exec sleep 300"
+    daemon.run("big", "sh", "-c", script, rootfs=str(busybox_root))
+    client = Client(str(daemon.directory / "run" / "cgwarden.sock"))
+    one = "/api/v1/containers/big"
+    wait_until(lambda: "/big" in [each["path"] for each in client.get(f"{one}/diff").json["changes"]])
+    with ThreadPoolExecutor(1) as pool:
+        asked = pool.submit(client.ask, "POST", f"{one}/commit", {"reference": "big:1"})
+        wait_until(lambda: client.get(one).json["state"] == "frozen")
+
+        daemon.process.terminate()
+
+        assert asked.result(PATIENCE_SEC).status == 503
+    assert daemon.process.wait(PATIENCE_SEC) == 0
+    assert "Traceback" not in (daemon.directory / "log").read_text()
+    daemon.start_again()
+    assert client.get(one).json["state"] == "running"

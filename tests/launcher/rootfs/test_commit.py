@@ -12,6 +12,7 @@ import pytest
 from launcher import ContainerSpec, Launcher
 from launcher.errors import CannotCommit
 from launcher.images import ImageConfig
+from launcher.wanted import wanted_while
 from tests.launcher.conftest import Place, eventually
 from tests.launcher.rootfs.conftest import Start, changes, output
 
@@ -192,7 +193,19 @@ def test_a_container_can_be_removed_while_an_image_is_made_of_it(
         assert eventually(lambda: launcher.state_of("t") == "frozen")
         launcher.remove("t", force=True)
 
-        with pytest.raises(CannotCommit, match="is being removed or restarted"):
+        with pytest.raises(CannotCommit, match="is removed or restarted"):
             commit.result(30)
     assert launcher.containers() == ()
+    assert os.listdir(place.state_dir / "layers") == []
+
+
+def test_a_commit_that_nobody_waits_for_ends_and_lets_the_container_run(
+    start: Start, launcher: Launcher, place: Place
+) -> None:
+    start("sleep 100")
+
+    with pytest.raises(CannotCommit, match="or the client left"), wanted_while(lambda: False):
+        launcher.commit("t", "made:1")
+
+    assert launcher.state_of("t") == "running"
     assert os.listdir(place.state_dir / "layers") == []
