@@ -126,22 +126,6 @@ class LoopbackUp:
 
 
 @dataclass(frozen=True, slots=True)
-class ChangeRoot:
-    read_only: bool
-
-    def describe(self) -> str:
-        return "pivot_root into the root" + (", read-only" if self.read_only else "")
-
-    def execute(self, scene: Scene) -> None:
-        os.fchdir(scene.root_fd)
-        syscalls.pivot_root(b".", b".")
-        syscalls.umount_detach(b".")
-        os.chdir("/")
-        if self.read_only:
-            syscalls.mount_setattr(scene.root_fd, syscalls.MOUNT_ATTR_RDONLY)
-
-
-@dataclass(frozen=True, slots=True)
 class SetHostname:
     hostname: str
 
