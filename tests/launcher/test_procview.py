@@ -228,3 +228,20 @@ def test_a_quota_above_the_cpuset_counts_no_more_than_it(output: Output) -> None
     limits = {"cpu_max_cores": 2.0, "cpuset_cpus": "0", "cpuset_mems": "0"}
 
     assert output(COUNT, rootfs="/", limits=limits) == ["1"] * 4
+
+
+def test_a_server_of_an_earlier_version_shows_what_it_knows(
+    output: Output, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    earlier = (
+        "from launcher.procview import places\n"
+        "places.FILES = places.FILES[: places.FILES.index('cpu_possible')]\n"
+        "from launcher.procview.server import main\n"
+        "main()\n"
+    )
+    monkeypatch.setattr(
+        "launcher.procview.view.interpreter.command",
+        lambda _module, *arguments: [sys.executable, "-c", earlier, *arguments],
+    )
+
+    assert output("cd /sys/devices/system/cpu; cat online", limits=LIMITS) == ["0"]
