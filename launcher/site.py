@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from cgroupfs import Hierarchies
+from cgroupfs import CgroupGone, Hierarchies
 from launcher import defaults
 from launcher.confiner import Confiner
 from launcher.container import Container
@@ -23,6 +23,7 @@ from launcher.klass import oom_score_of
 from launcher.network.network import ContainerNetworks
 from launcher.oom_score import read_host_bytes
 from launcher.own import OwnDirectories
+from launcher.procview.hint import quota_threads
 from launcher.procview.view import ProcView, own_uptime
 from launcher.rootfs.roots import Roots
 from launcher.scene.confinement import Confinement
@@ -137,9 +138,17 @@ class Site:
             pivots=self.roots.pivots,
             confinement=confinement or Confinement(),
             proc_view=self.proc_view.directory(self.cgroup_of(spec)) if viewed else "",
+            threads=self._threads(spec) if viewed else 0,
             oom_score_adj=oom_score_of(spec, self.host_bytes),
             time_offsets=spec.time_offsets or (own_uptime() if viewed else {}),
         )
+
+    def _threads(self, spec: ContainerSpec) -> int:
+        """A parent that is still to be made has no quota."""
+        try:
+            return quota_threads(self.hierarchies, os.path.dirname(self.cgroup_of(spec)), spec.limits)
+        except CgroupGone:
+            return quota_threads(self.hierarchies, "/", spec.limits)
 
     def with_belongings(self, facts: LaunchFacts, spec: ContainerSpec) -> LaunchFacts:
         """What may have to be refused, by field: its ids, volumes and devices."""

@@ -14,6 +14,7 @@ from launcher.errors import ContainerFrozen, LaunchFailed, NotRunning, Superviso
 from launcher.klass import oom_score_of
 from launcher.lives import launch
 from launcher.processes import is_alive
+from launcher.procview.hint import quota_threads
 from launcher.registry import Entry, Registry
 from launcher.scene import plan
 from launcher.scene.inside import JOIN_STEP
@@ -100,6 +101,9 @@ class Visits:
             raise NotRunning(wanted.name, "exited") from None
         try:
             return ExecSession.start(control, self._program(wanted), fds, unified, stdio)
+        except CgroupGone:
+            control.close()
+            raise NotRunning(wanted.name, "exited") from None
         except OSError as e:
             raise LaunchFailed("reach the supervisor", e.strerror or str(e)) from e
         finally:
@@ -107,6 +111,8 @@ class Visits:
                 os.close(fd)
 
     def _program(self, wanted: ContainerSpec) -> Program:
-        viewed = self._site.proc_view.wanted(wanted)
-        program = plan.plan_program(wanted, self._site.confiner.confine(wanted), viewed=viewed)
+        threads = 0
+        if self._site.proc_view.wanted(wanted):
+            threads = quota_threads(self._site.hierarchies, self._site.cgroup_of(wanted))
+        program = plan.plan_program(wanted, self._site.confiner.confine(wanted), threads=threads)
         return replace(program, oom_score_adj=oom_score_of(wanted, self._site.host_bytes))

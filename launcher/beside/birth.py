@@ -98,7 +98,7 @@ def _launch(
     media_fd = mounting.open_media(facts.root)
     plan, program = (
         plan_inside(spec, facts, media_fd),
-        plan_program(spec, facts.confinement, viewed=bool(facts.proc_view)),
+        plan_program(spec, facts.confinement, threads=facts.threads),
     )
     owned = userns.make_namespaces(spec, facts.ids)
     fds, unified_fd, joins = _await_places(daemon)

@@ -82,21 +82,22 @@ class AllNumbers:
             numbers.close()
         if len(self._held) >= _KEPT:
             self._held.pop(next(iter(self._held))).close()
-        self._held[path] = Numbers(self._open(path))
+        self._held[path] = Numbers(cgroups_from(self._hierarchies, path))
         return self._held[path]
 
-    def _open(self, path: str) -> list[Cgroup]:
-        """From the container up to the root, which has no limits."""
-        found: list[Cgroup] = []
-        try:
-            while path != "/":
-                found.append(self._hierarchies.cgroup(path))
-                path = os.path.dirname(path)
-        except CgroupGone:
-            for cgroup in found:
-                cgroup.close()
-            raise
-        return found
+
+def cgroups_from(hierarchies: Hierarchies, path: str) -> list[Cgroup]:
+    """From the container up to the root, which has no limits."""
+    found: list[Cgroup] = []
+    try:
+        while path != "/":
+            found.append(hierarchies.cgroup(path))
+            path = os.path.dirname(path)
+    except CgroupGone:
+        for cgroup in found:
+            cgroup.close()
+        raise
+    return found
 
 
 def least(limits: list[Limits]) -> Bounds:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from dataclasses import dataclass
 
@@ -27,8 +28,10 @@ class MountProcView:
             place = open_own(scene.proc_fd if mount == "proc" else scene.sys_fd, path.encode())
             if place is None:
                 continue
-            tree = syscalls.open_tree(served, file.encode())
-            syscalls.move_mount(tree, place)
-            os.close(tree)
+            # The server outlives daemons: one of an earlier version knows fewer files.
+            with contextlib.suppress(FileNotFoundError):
+                tree = syscalls.open_tree(served, file.encode())
+                syscalls.move_mount(tree, place)
+                os.close(tree)
             os.close(place)
         os.close(served)

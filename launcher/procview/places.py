@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-# File in the served directory -> (the mount it lies over, path in it); the order is the numbering of nodes.
+# File in the served directory -> (the mount it lies over, path in it); the order is the numbering of nodes:
+# append only, a server of this version may take over from one before it.
 PLACES: Final = {
     "meminfo": ("proc", "meminfo"),
     "swaps": ("proc", "swaps"),
@@ -12,6 +13,9 @@ PLACES: Final = {
     "stat": ("proc", "stat"),
     "loadavg": ("proc", "loadavg"),
     "cpu_online": ("sys", "devices/system/cpu/online"),
+    # sysconf(_SC_NPROCESSORS_CONF) counts the possible ones, lscpu the present ones.
+    "cpu_possible": ("sys", "devices/system/cpu/possible"),
+    "cpu_present": ("sys", "devices/system/cpu/present"),
 }
 FILES: Final = tuple(PLACES)
 

@@ -176,6 +176,8 @@ _WRITERS: Final[dict[str, Callable[[ContainerTree, str, Numbers], str]]] = {
     "stat": ContainerTree._stat,
     "loadavg": ContainerTree._loadavg,
     "cpu_online": ContainerTree._online,
+    "cpu_possible": ContainerTree._online,
+    "cpu_present": ContainerTree._online,
 }
 
 

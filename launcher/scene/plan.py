@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from dataclasses import astuple, dataclass, field, fields
 from typing import Any
 
-from launcher.procview.hint import thread_hint
 from launcher.procview.operation import MountProcView
 from launcher.rootfs.changing import ChangeRoot
 from launcher.rootfs.mounting import MountRoot
@@ -42,6 +41,7 @@ class LaunchFacts:
     pivots: bool
     confinement: Confinement
     proc_view: str = ""
+    threads: int = 0  # that its quota fills; 0: none
     time_offsets: Mapping[str, int] = field(default_factory=dict)
     ids: IdRange | None = None
     volumes: tuple[AttachVolume, ...] = ()
@@ -106,10 +106,14 @@ def plan_inside(spec: ContainerSpec, facts: LaunchFacts, media_fd: int = -1) -> 
     return plan
 
 
-def plan_program(spec: ContainerSpec, confinement: Confinement, *, viewed: bool = False) -> Program:
-    """The program, with the capabilities it will hold and what will be laid upon it."""
+def plan_program(spec: ContainerSpec, confinement: Confinement, *, threads: int = 0) -> Program:
+    """The program, with the capabilities it will hold and what will be laid upon it.
+
+    `threads` become OMP_NUM_THREADS, which `nproc` and OpenMP heed, unless it is set: sched_getaffinity(2)
+    knows cpusets alone.
+    """
     held = plan_capabilities(spec.cap_add, spec.cap_drop)
     ambient = plan_ambient(spec.cap_add, spec.cap_drop)
-    env = (thread_hint(spec) if viewed else {}) | dict(spec.env)
+    env = ({"OMP_NUM_THREADS": str(threads)} if threads else {}) | dict(spec.env)
     who = (spec.workdir, spec.user, spec.hostname)
     return Program(spec.argv, env, *who, held, ambient, confinement, spec.rlimits, spec.init)

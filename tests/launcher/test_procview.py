@@ -190,3 +190,58 @@ def test_asked_for_without_fuse_is_one_clear_line(launcher: Launcher, busybox_ro
 def test_only_three_words_are_known(proc: object) -> None:
     with pytest.raises(BadSpec):
         ContainerSpec.from_wire({"rootfs": "/", "command": ["true"], "proc": proc})
+
+
+# Not `nproc --all`: where /sys tells of two CPUs or fewer, it asks the scheduler and takes the larger number.
+COUNT = "nproc; getconf _NPROCESSORS_CONF; grep -c ^processor /proc/cpuinfo; lscpu -p=CPU | grep -vc ^#"
+
+
+def test_every_count_of_cpus_agrees(output: Output) -> None:
+    look = "cd /sys/devices/system/cpu; cat online possible present"
+
+    assert output(f"{COUNT}; {look}", rootfs="/", limits=LIMITS) == ["1"] * 4 + ["0"] * 3
+
+
+def test_nproc_heeds_the_limits_of_the_group(output: Output, launcher: Launcher) -> None:
+    launcher.groups.create("gb", {"cpu_max_cores": 1.0})
+
+    lines = output(COUNT, rootfs="/", group="gb")
+    launcher.groups.remove("gb")
+
+    assert lines == ["1"] * 4
+
+
+@pytest.mark.skipif((os.cpu_count() or 1) < 2, reason="a quota of two CPUs takes two")
+def test_exec_counts_by_the_limits_of_now(run: Run, launcher: Launcher) -> None:
+    container = run("sleep 60", rootfs="/", limits={"cpu_max_cores": 0.5})
+    assert container.cgroup is not None
+    container.cgroup.apply(container.cgroup.plan_limits({"cpu_max_cores": 2.0}))
+
+    def counts() -> list[str]:
+        session = launcher.exec("t", ["sh", "-c", "nproc; grep -c ^processor /proc/cpuinfo"])
+        return b"".join(data for _stream, data in session).decode().split()
+
+    assert eventually(lambda: counts() == ["2", "2"])
+
+
+def test_a_quota_above_the_cpuset_counts_no_more_than_it(output: Output) -> None:
+    limits = {"cpu_max_cores": 2.0, "cpuset_cpus": "0", "cpuset_mems": "0"}
+
+    assert output(COUNT, rootfs="/", limits=limits) == ["1"] * 4
+
+
+def test_a_server_of_an_earlier_version_shows_what_it_knows(
+    output: Output, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    earlier = (
+        "from launcher.procview import places\n"
+        "places.FILES = places.FILES[: places.FILES.index('cpu_possible')]\n"
+        "from launcher.procview.server import main\n"
+        "main()\n"
+    )
+    monkeypatch.setattr(
+        "launcher.procview.view.interpreter.command",
+        lambda _module, *arguments: [sys.executable, "-c", earlier, *arguments],
+    )
+
+    assert output("cd /sys/devices/system/cpu; cat online", limits=LIMITS) == ["0"]
