@@ -144,11 +144,16 @@ class Site:
         )
 
     def _threads(self, spec: ContainerSpec) -> int:
-        """A parent that is still to be made has no quota."""
-        try:
-            return quota_threads(self.hierarchies, os.path.dirname(self.cgroup_of(spec)), spec.limits)
-        except CgroupGone:
-            return quota_threads(self.hierarchies, "/", spec.limits)
+        """A parent that is still to be made has no quota. What cannot be meant is refused by those who plan
+        its writes.
+        """
+        above = os.path.dirname(self.cgroup_of(spec))
+        with contextlib.suppress(ValueError, TypeError, OverflowError):
+            try:
+                return quota_threads(self.hierarchies, above, spec.limits)
+            except CgroupGone:
+                return quota_threads(self.hierarchies, "/", spec.limits)
+        return 0
 
     def with_belongings(self, facts: LaunchFacts, spec: ContainerSpec) -> LaunchFacts:
         """What may have to be refused, by field: its ids, volumes and devices."""

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from cgroupfs import read_net
+from cgroupfs import InterfaceCounters, read_net
 from cgroupfs.net_links import LinkDump
 from cgroupfs.net_messages import mirror
 from launcher import Container, Launcher
@@ -207,13 +207,19 @@ def test_what_it_sends_and_gets_is_counted(bridged: Bridged, host: NetworkHost) 
     container, told = bridged(SERVE)
     assert eventually(lambda: answer_of(host.namespace, told["address"], 80) == "hello")
 
-    inside = {counters.name: counters for counters in read_net(container.pid or 0) or ()}["eth0"]
+    def counted() -> tuple[InterfaceCounters, InterfaceCounters]:
+        inside = {counters.name: counters for counters in read_net(container.pid or 0) or ()}["eth0"]
+        with contextlib.closing(LinkDump()) as dump:
+            links = {link.counters.name: link.counters for link in dump.read_links().values()}
+        return inside, mirror(links[told["link"]], "eth0")
 
-    with contextlib.closing(LinkDump()) as dump:
-        links = {link.counters.name: link.counters for link in dump.read_links().values()}
-    outside = mirror(links[told["link"]], "eth0")
-    assert inside.tx_bytes > 0
-    assert (inside.rx_bytes, inside.tx_bytes) == (outside.rx_bytes, outside.tx_bytes)
+    def agree() -> bool:
+        """Between the two looks the last packet of the answer may come."""
+        inside, outside = counted()
+        return (inside.rx_bytes, inside.tx_bytes) == (outside.rx_bytes, outside.tx_bytes)
+
+    assert eventually(agree)
+    assert counted()[0].tx_bytes > 0
 
 
 def _connects(namespace: int, address: str, port: int) -> bool:

@@ -338,6 +338,7 @@ def test_nothing_is_imported_from_a_containers_root(run: Run, launcher: Launcher
         file.write_bytes(b"\x7fELF poison")
     (root / "etc" / "nsswitch.conf").write_text("passwd: poison\n")
 
+    (root / "copied").mkdir()
     run("sleep 60", rootfs=str(root), user="nobody:nogroup", hostname="xn--a")
     assert launcher.exec("t", ["ls", "/pwned"], user="root").wait() == 1
 
@@ -346,14 +347,14 @@ def test_nothing_is_imported_from_a_containers_root(run: Run, launcher: Launcher
     with tarfile.open(fileobj=copied, mode="w") as archive:
         archive.addfile(tarfile.TarInfo("xn--a\u00fc\udcff"))
     for data in (copied.getvalue(), b"x" * 1024):
-        copying = launcher.copier.copy_in("t", "/tmp", kind="archive", owners=True)
+        copying = launcher.copier.copy_in("t", "/copied", kind="archive", owners=True)
         copying.write(data)
         copying.end_input()
         with contextlib.suppress(CannotCopy):
             assert copying.finish()["entries"] == 1
-    data = b"".join(launcher.copier.copy_out("t", "/tmp"))
+    data = b"".join(launcher.copier.copy_out("t", "/copied"))
     with tarfile.open(fileobj=io.BytesIO(data)) as archive:
-        assert [one.name for one in archive] == ["tmp", "tmp/xn--a\u00fc\udcff"]
+        assert [one.name for one in archive] == ["copied", "copied/xn--a\u00fc\udcff"]
     assert launcher.exec("t", ["ls", "/pwned"], user="root").wait() == 1
 
 
