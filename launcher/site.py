@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from cgroupfs import CgroupGone, Hierarchies
+from cgroupfs import CgroupGone, Hierarchies, ParseError
 from launcher import defaults
 from launcher.confiner import Confiner
 from launcher.container import Container
@@ -148,7 +148,7 @@ class Site:
         its writes.
         """
         above = os.path.dirname(self.cgroup_of(spec))
-        with contextlib.suppress(ValueError, TypeError, OverflowError):
+        with contextlib.suppress(ValueError, OverflowError, ParseError):
             try:
                 return quota_threads(self.hierarchies, above, spec.limits)
             except CgroupGone:

@@ -27,6 +27,7 @@ def quota_threads(hierarchies: Hierarchies, path: str, wished: Mapping[str, Any]
     if wished is not None:
         above = limits[0] if limits else Limits()
         cpus = wished.get("cpuset_cpus") or above.cpuset_cpus_effective or above.cpuset_cpus
+        cpus = cpus if isinstance(cpus, str) else None
         limits.insert(0, Limits(cpu_max_cores=wished.get("cpu_max_cores"), cpuset_cpus=cpus))
     bounds = least(limits)
     if bounds.cpu_cores is None:

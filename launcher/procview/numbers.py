@@ -11,6 +11,7 @@ from typing import Any, Final, NamedTuple
 
 from cgroupfs import Cgroup, CgroupGone, CpuStat, Hierarchies, Limits, MemoryStat
 from cgroupfs.statistic import read_statistic
+from cgroupfs.values import parse_list
 
 BOUNDS_SEC: Final = 1.0
 _KEPT: Final = 256
@@ -116,13 +117,16 @@ def _smallest(values: Iterable[object]) -> Any:
 
 def visible_cpus(bounds: Bounds, host_cpus: list[int]) -> list[int]:
     """The CPUs that it may use, as many of them as its quota fills, at least one."""
-    allowed = [cpu for cpu in host_cpus if cpu in parse_cpu_list(bounds.cpus)] if bounds.cpus else host_cpus
+    allowed = host_cpus
+    if bounds.cpus:
+        ranges = parse_list(bounds.cpus, "cpuset.cpus")
+        allowed = [cpu for cpu in host_cpus if any(low <= cpu <= high for low, high in ranges)]
     most = len(allowed) if bounds.cpu_cores is None else max(1, math.ceil(bounds.cpu_cores - 1e-9))
     return allowed[:most] or host_cpus[:1]
 
 
 def parse_cpu_list(text: str) -> set[int]:
-    """`0-2,7` as a set."""
+    """`0-2,7` of the host as a set; what somebody wishes may be too long for one."""
     cpus: set[int] = set()
     for part in text.strip().split(","):
         first, _, last = part.partition("-")

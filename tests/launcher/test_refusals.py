@@ -54,6 +54,15 @@ Run = Callable[..., Container]
         (["true"], {"limits": {"memory_max_bytes": 1}}, TooLittleMemory, "1 is too little to start"),
         (["true"], {"limits": {"memory_max_bytes": 4096}}, TooLittleMemory, "give at least 1 MiB"),
         (["true"], {"limits": {"cpu_max_cores": float("nan")}}, BadLimit, "cpu_max_cores"),
+        (["true"], {"limits": {"cpu_max_cores": float("inf")}}, BadLimit, "cpu_max_cores"),
+        (
+            ["true"],
+            {"limits": {"cpu_max_cores": 1, "cpuset_cpus": "0-999999999999"}},
+            BadLimit,
+            "cpuset_cpus",
+        ),
+        (["true"], {"limits": {"cpu_max_cores": 1, "cpuset_cpus": "one"}}, BadLimit, "cpuset_cpus"),
+        (["true"], {"limits": {"cpu_max_cores": 1, "cpuset_cpus": 1}}, BadLimit, "cpuset_cpus"),
         (["true"], {"limits": {"no_such_limit": 1}}, BadLimit, "no_such_limit"),
     ],
 )
