@@ -25,6 +25,16 @@ def parse_variable(text: str) -> Variable:
     return key, value if equals else os.environ.get(key)
 
 
+ENV = Option(
+    "-e",
+    "--env",
+    value="KEY=VALUE",
+    read=parse_variable,
+    many=True,
+    help="set a variable; KEY alone takes yours, if you have it",
+)
+
+
 def environment(variables: Iterable[Variable]) -> dict[str, str]:
     """The last word counts; one that the caller does not have is left out."""
     return {key: value for key, value in dict(variables).items() if value is not None}
@@ -58,14 +68,7 @@ VERBS = {
             Option("-i", "--interactive", help="our input goes to the program"),
             Option("-t", "--tty", help="give the program a terminal"),
             DETACH_KEYS,
-            Option(
-                "-e",
-                "--env",
-                value="KEY=VALUE",
-                read=parse_variable,
-                many=True,
-                help="set a variable; KEY alone takes yours, if you have it",
-            ),
+            ENV,
             Option("-w", "--workdir", value="DIR", help="start in this directory"),
             Option("-u", "--user", value="UID[:GID]", help="run as this user"),
         ),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from cgwarden.cli import spec_texts as of
-from cgwarden.cli.execute import parse_variable
+from cgwarden.cli.execute import ENV
 from cgwarden.cli.lifecycle import parse_signal
 from cgwarden.cli.limit_extras import REFUSED_OPTIONS
 from cgwarden.cli.limit_flags import LIMIT_OPTIONS
@@ -20,14 +20,7 @@ SPEC_OPTIONS = (
     ),
     Option("--image", value="REF", help="start from this image instead (`cgwarden image ls`)"),
     Option("--entrypoint", value="PROGRAM", help="in place of the image's entrypoint"),
-    Option(
-        "-e",
-        "--env",
-        value="KEY=VALUE",
-        read=parse_variable,
-        many=True,
-        help="set a variable; KEY alone takes yours, if you have it",
-    ),
+    ENV,
     Option("--env-file", value="FILE", many=True, help="variables from a file, one KEY=VALUE or KEY a line"),
     Option("-w", "--workdir", value="DIR", help="start in this directory (/)"),
     Option("-u", "--user", value="UID[:GID]", help="run as this user (0:0)"),

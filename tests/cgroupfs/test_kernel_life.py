@@ -185,15 +185,22 @@ def test_a_thaw_tells_each_freezer_that_it_wrote_to(real: Cgroup, start: Start) 
     assert real.set_frozen(False) == []
 
 
+def unfreezable(
+    hierarchies: Hierarchies, real: Cgroup, start: Start
+) -> tuple[subprocess.Popen[bytes], Cgroup]:
+    """Held by the v1 freezer of another group, it is in state D, where no freezer of ours can stop it."""
+    process = start(real)
+    aside = hierarchies.create(f"{real.path}-aside")
+    aside.dirs["freezer"].write("cgroup.procs", str(process.pid))
+    aside.dirs["freezer"].write("freezer.state", "FROZEN")
+    return process, aside
+
+
 @pytest.mark.needs("freezer", "v1")
 def test_a_freeze_that_does_not_finish_is_taken_back(
     hierarchies: Hierarchies, real: Cgroup, start: Start
 ) -> None:
-    process = start(real)
-    # Held by the v1 freezer of another group, it is in state D, where no freezer of ours can stop it.
-    aside = hierarchies.create(f"{real.path}-aside")
-    aside.dirs["freezer"].write("cgroup.procs", str(process.pid))
-    aside.dirs["freezer"].write("freezer.state", "FROZEN")
+    process, aside = unfreezable(hierarchies, real, start)
 
     with pytest.raises(FreezeTimeout, match=rf"in uninterruptible I/O: {process.pid}\); thawed again"):
         real.freeze(timeout_sec=0.3)
@@ -206,10 +213,7 @@ def test_a_freeze_that_does_not_finish_is_taken_back(
 def test_a_freeze_that_is_interrupted_is_taken_back(
     hierarchies: Hierarchies, real: Cgroup, start: Start
 ) -> None:
-    process = start(real)
-    aside = hierarchies.create(f"{real.path}-aside")
-    aside.dirs["freezer"].write("cgroup.procs", str(process.pid))
-    aside.dirs["freezer"].write("freezer.state", "FROZEN")
+    _process, aside = unfreezable(hierarchies, real, start)
 
     with pytest.raises(KeyboardInterrupt), interrupted_once(lambda: real.read_freezer() != "thawed"):
         real.freeze(timeout_sec=60)
